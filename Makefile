@@ -1,0 +1,77 @@
+# Every task of the repository under one name; `make` alone lists them. What a line needs it fetches or builds first.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+PYTHON ?= python3
+CONFIG ?= config.toml
+# More words for the command that a target ends in, e.g. make run ARGS="--procs 4".
+ARGS ?=
+
+# The executable's place also when CARGO_TARGET_DIR moves the builds elsewhere.
+target := $(abspath $(or $(CARGO_TARGET_DIR),target))
+venv := .cache/venv
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: runtime build ## build what is missing and serve the built-in model (ARGS="--procs 4", CONFIG=config.toml)
+	@exec $(target)/release/detectd serve --config $(CONFIG) $(ARGS)
+
+.PHONY: build
+build: ## the release executable, target/release/detectd
+	$(CARGO) build --release --package detectd
+
+.PHONY: runtime
+runtime: ## put the pinned ONNX Runtime into the cache (ARGS are not used; scripts/fetch-runtime --cuda for the GPU)
+	@$(PYTHON) scripts/fetch-runtime
+
+.PHONY: test
+test: runtime lint ## every test: formatting and lints, all crates, end to end, the memory model's
+	$(CARGO) build --workspace
+	DETECTD_BIN=$(target)/debug/detectd $(CARGO) test --workspace $(ARGS)
+	@$(MAKE) loom
+
+.PHONY: test-release
+test-release: runtime build ## the end-to-end tests against the release executable
+	DETECTD_BIN=$(target)/release/detectd $(CARGO) test --package e2e $(ARGS)
+
+.PHONY: lint
+lint: ## formatting and clippy, a warning is an error; licences and advisories where cargo-deny is installed
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
+	else echo "cargo-deny is not installed: licences and advisories not checked"; fi
+
+# Its own target folder, since RUSTFLAGS rebuild everything; no test found is a failure, not a success.
+loom_test = RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 \
+	$(CARGO) test --package shm-proto --release --lib --target-dir $(target)/loom loom
+
+.PHONY: loom
+loom: ## the shared-memory protocol under every interleaving (two preemptions deep)
+	@$(loom_test) -- --list | grep ': test$$' || { echo "no loom test was found" >&2; exit 1; }
+	$(loom_test)
+
+.PHONY: bench
+bench: runtime ## the benchmarks of the shared-memory protocol and of the whole service
+	$(CARGO) bench --package shm-proto --package e2e $(ARGS)
+
+.PHONY: models
+models: $(venv)/ready ## make the built-in model and the tests' models again and check them
+	$(venv)/bin/python models/make_colours.py
+	$(venv)/bin/python tests/assets/make_models.py
+
+$(venv)/ready: models/requirements.txt
+	$(PYTHON) -m venv $(venv)
+	$(venv)/bin/pip install --quiet --disable-pip-version-check --requirement models/requirements.txt
+	@touch $@
+
+.PHONY: clean
+clean: ## remove what was built (the runtime's cache stays)
+	$(CARGO) clean
+	rm -rf .cache
