@@ -28,7 +28,7 @@ build: ## the release executable, target/release/detectd
 	$(CARGO) build --release --package detectd
 
 .PHONY: runtime
-runtime: ## put the pinned ONNX Runtime into the cache (ARGS are not used; scripts/fetch-runtime --cuda for the GPU)
+runtime: ## put the pinned ONNX Runtime into the cache (for CUDA: scripts/fetch-runtime --cuda)
 	@$(PYTHON) scripts/fetch-runtime
 
 .PHONY: test
@@ -65,6 +65,7 @@ bench: runtime ## the benchmarks of the shared-memory protocol and of the whole 
 models: $(venv)/ready ## make the built-in model and the tests' models again and check them
 	$(venv)/bin/python models/make_colours.py
 	$(venv)/bin/python tests/assets/make_models.py
+	$(venv)/bin/python tests/assets/check_models.py
 
 $(venv)/ready: models/requirements.txt
 	$(PYTHON) -m venv $(venv)

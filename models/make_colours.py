@@ -21,9 +21,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from graph import Graph
+from onnx import TensorProto
 from PIL import Image, ImageDraw
 
 HERE = Path(__file__).resolve().parent
@@ -41,46 +41,12 @@ SCORE = 0.5
 IOU = 0.45
 
 
-class Graph:
-    """Collects nodes and constants; each operator returns the name of its output."""
-
-    def __init__(self):
-        self.nodes = []
-        self.constants = []
-
-    def constant(self, value, dtype=np.float32):
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
-        return name
-
-    def ints(self, *values):
-        return self.constant(values, np.int64)
-
-    def many(self, op, inputs, count, **attributes):
-        outputs = [f"{op.lower()}{len(self.nodes)}_{i}" for i in range(count)]
-        self.nodes.append(helper.make_node(op, inputs, outputs, **attributes))
-        return outputs
-
-    def __call__(self, op, *inputs, **attributes):
-        return self.many(op, inputs, 1, **attributes)[0]
-
-
-def build():
+def build(path):
     g = Graph()
     cells = coverage(g, "images")
     left, right, up, down = runs(g, cells)
     rows = g("Concat", boxes(g, left, right, up, down), scores(g, cells, left, right, up, down), axis=1)
-    g.nodes.append(helper.make_node("Reshape", [rows, g.ints(0, 4 + len(LABELS), CELLS * CELLS)], ["output0"]))
-
-    graph = helper.make_graph(
-        g.nodes,
-        "colours",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
-        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["batch", 4 + len(LABELS), CELLS * CELLS])],
-        g.constants,
-    )
-    # Opset and IR version old enough for every runtime of the last years.
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8, producer_name="detectd")
+    g.rename(g("Reshape", rows, g.ints(0, 4 + len(LABELS), CELLS * CELLS)), "output0")
     metadata = {
         "names": str(dict(enumerate(LABELS))),
         "task": "detect",
@@ -89,9 +55,12 @@ def build():
         "description": "patches of strong colour, hand-made (models/make_colours.py)",
         "license": "MIT OR Apache-2.0",
     }
-    helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    g.save(
+        path,
+        [("images", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
+        [("output0", TensorProto.FLOAT, ["batch", 4 + len(LABELS), CELLS * CELLS])],
+        metadata,
+    )
 
 
 def coverage(g, images):
@@ -261,9 +230,8 @@ def match(found, truth, least):
 
 
 def main():
-    model = build()
     path = HERE / "colours.onnx"
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    build(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
