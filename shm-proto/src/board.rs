@@ -1,0 +1,188 @@
+//! The board: what an operator wants to see of a running service, in one named segment that anybody of the same
+//! user can attach, even when the service is stuck: process table, heartbeats, counters, histograms, visitors.
+//!
+//! One writer a process block; the service's own words are the supervisor's; only the visitors' registers are
+//! written by all, with an atomic maximum. Everything is Relaxed: these are figures, no decision about memory
+//! hangs on them. A replaced process goes on counting in its slot's block, so nothing is lost with it.
+
+mod histogram;
+mod layout;
+mod process;
+mod segment;
+mod visitors;
+
+pub use histogram::Histogram;
+pub use process::{Process, ProcessFigures};
+pub use segment::{Board, BoardError, Created, list};
+pub use visitors::DayFigures;
+
+/// What the service as a whole does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ServiceState {
+    /// Loading and warming up.
+    Starting = 0,
+    /// The engine is warm and all frontends accept.
+    Ready = 1,
+    /// It was ready, and the engine is being replaced: requests wait.
+    EngineDown = 2,
+    /// Stopping: what is in flight is finished.
+    Draining = 3,
+    /// The engine could not be brought back: requests are refused.
+    Failed = 4,
+}
+
+impl ServiceState {
+    fn decode(raw: u32) -> Self {
+        match raw {
+            1 => Self::Ready,
+            2 => Self::EngineDown,
+            3 => Self::Draining,
+            4 => Self::Failed,
+            _ => Self::Starting,
+        }
+    }
+
+    /// The state's name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::EngineDown => "engine_down",
+            Self::Draining => "draining",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What one process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ProcessState {
+    /// No process has this slot.
+    Absent = 0,
+    /// Started, not yet ready.
+    Starting = 1,
+    /// Serving.
+    Ready = 2,
+    /// Finishing what is in flight.
+    Draining = 3,
+    /// Dead, its replacement not yet started.
+    Dead = 4,
+}
+
+impl ProcessState {
+    fn decode(raw: u32) -> Self {
+        match raw {
+            1 => Self::Starting,
+            2 => Self::Ready,
+            3 => Self::Draining,
+            4 => Self::Dead,
+            _ => Self::Absent,
+        }
+    }
+
+    /// The state's name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+macro_rules! figures {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(usize)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+            /// The name in answers, logs and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+figures! {
+    /// Stages of a detection. The times of a request's stages sum to its `total`.
+    Stage {
+        /// Receiving and parsing the request, decoding base64, fetching.
+        Read = "read",
+        /// Waiting for a decode thread and for a seat.
+        Wait = "wait",
+        /// Decoding the picture.
+        Decode = "decode",
+        /// Resizing and normalising into the seat.
+        Preprocess = "preprocess",
+        /// From submit to the start of the run.
+        Queue = "queue",
+        /// The run.
+        Infer = "infer",
+        /// From the end of the run to the answer: wake-up, NMS, JSON.
+        Postprocess = "postprocess",
+        /// The whole request.
+        Total = "total",
+    }
+}
+
+figures! {
+    /// Counters of one process.
+    Counter {
+        /// HTTP requests answered, of any kind.
+        Requests = "requests",
+        /// Pictures answered with detections or classes.
+        Detections = "detections",
+        /// Connections accepted.
+        Connections = "connections",
+        /// Bytes of request bodies read.
+        BytesIn = "bytes_in",
+        /// Bytes of answers written.
+        BytesOut = "bytes_out",
+        /// Time that detect requests spent in flight, summed, in nanoseconds: concurrency is its rate.
+        InFlightNanos = "in_flight_nanos",
+        /// Requests that had to wait for a seat.
+        SeatWaits = "seat_waits",
+        /// Requests whose client went away.
+        Cancelled = "cancelled",
+        /// Requests whose deadline passed.
+        Expired = "expired",
+        /// Pictures that came by address.
+        InputUrl = "input_url",
+        /// Pictures that came as bytes.
+        InputBytes = "input_bytes",
+        /// Pictures that came as base64.
+        InputBase64 = "input_base64",
+        /// Pictures that came as a path.
+        InputPath = "input_path",
+        /// Pictures that came as an uploaded file.
+        InputFile = "input_file",
+        /// Runs of the engine.
+        Batches = "batches",
+        /// Images in those runs.
+        BatchedImages = "batched_images",
+        /// Time that lanes spent in runs, summed, in nanoseconds.
+        RunNanos = "run_nanos",
+        /// Images whose run failed.
+        FailedImages = "failed_images",
+        /// Bytes copied because a tensor could not be used in place.
+        CopiedBytes = "copied_bytes",
+    }
+}
+
+/// Problem codes that a process counts, by number.
+pub const MAX_CODES: usize = 64;
+/// Batch sizes counted one by one; larger ones count as the largest.
+pub const MAX_BATCH_SIZE: usize = 64;
+
+#[cfg(test)]
+mod tests;

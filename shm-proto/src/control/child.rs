@@ -1,0 +1,97 @@
+//! A child's end of the control.
+
+use super::{Boot, CONTROL_FD, ControlError, FromChild, Handshake, Received, ToChild, failed, receive_fds};
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::socket::{MsgFlags, send};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Says things to the supervisor. Cloned freely; any thread may use it.
+#[derive(Clone)]
+pub struct ControlSender {
+    socket: Arc<OwnedFd>,
+    channel: Arc<Mutex<IpcSender<FromChild>>>,
+}
+
+/// Hears the supervisor. For one thread of its own.
+pub struct ControlReceiver {
+    socket: Arc<OwnedFd>,
+    channel: IpcReceiver<ToChild>,
+}
+
+/// Connects a freshly started child to its supervisor. The control socket is descriptor 3, `rendezvous` came on the
+/// command line. The descriptors are the bells by slot, then the listening sockets.
+///
+/// # Errors
+/// When this process was not started by a supervisor, or that has gone.
+pub fn connect(
+    rendezvous: &str,
+) -> Result<(ControlSender, ControlReceiver, Boot, Vec<OwnedFd>), ControlError> {
+    // SAFETY: the number is only borrowed for this call, which duplicates it; if nothing is open there, the
+    // duplication fails with EBADF.
+    let inherited = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
+    let socket = inherited.try_clone_to_owned().map_err(|error| ControlError::Failed {
+        what: "taking over the control socket (roles are started by the supervisor only)",
+        text: error.to_string(),
+    })?;
+    // The inherited number itself must not leak into anything this process might start.
+    fcntl(inherited, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
+        .map_err(failed("closing the control socket on exec"))?;
+
+    let channels = || -> Result<_, std::io::Error> { Ok((ipc::channel()?, ipc::channel()?)) };
+    let failed_io =
+        |error: std::io::Error| ControlError::Failed { what: "making channels", text: error.to_string() };
+    let ((to_child, messages), (sender, from_child)) = channels().map_err(failed_io)?;
+    let rendezvous: IpcSender<Handshake> =
+        IpcSender::connect(rendezvous.to_owned()).map_err(|_| ControlError::Closed)?;
+    rendezvous.send(Handshake { to_child, from_child }).map_err(|_| ControlError::Closed)?;
+
+    let socket = Arc::new(socket);
+    let sender = ControlSender { socket: socket.clone(), channel: Arc::new(Mutex::new(sender)) };
+    sender.knock()?;
+    let mut receiver = ControlReceiver { socket, channel: messages };
+    match receiver.recv()? {
+        Received { message: ToChild::Boot(boot), fds } => Ok((sender, receiver, boot, fds)),
+        Received { message, .. } => {
+            Err(ControlError::Failed { what: "booting", text: format!("{message:?} came first") })
+        }
+    }
+}
+
+impl ControlSender {
+    /// Says something to the supervisor.
+    ///
+    /// # Errors
+    /// `Closed` when it has gone.
+    pub fn send(&self, message: FromChild) -> Result<(), ControlError> {
+        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.send(message).map_err(|_| ControlError::Closed)?;
+        self.knock()
+    }
+
+    /// Wakes the supervisor, which polls the socket.
+    fn knock(&self) -> Result<(), ControlError> {
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        match send(self.socket.as_raw_fd(), &[1], flags) {
+            // A full socket means that it has been knocked on often enough.
+            Ok(_) | Err(nix::errno::Errno::EAGAIN) => Ok(()),
+            Err(errno) => Err(failed("waking the supervisor")(errno)),
+        }
+    }
+}
+
+impl ControlReceiver {
+    /// The supervisor's next message; blocks until there is one.
+    ///
+    /// # Errors
+    /// `Closed` when the supervisor has gone: the child has to leave.
+    pub fn recv(&mut self) -> Result<Received, ControlError> {
+        let message = self.channel.recv().map_err(|_| ControlError::Closed)?;
+        let fds = match message {
+            ToChild::Boot(_) | ToChild::Attach { .. } => receive_fds(&self.socket)?,
+            ToChild::Drain { .. } => Vec::new(),
+        };
+        Ok(Received { message, fds })
+    }
+}
