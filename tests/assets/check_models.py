@@ -5,6 +5,7 @@ Fills the input and reads the outputs by what the sidecar says, in the plainest 
 checked as well. Where there is no sidecar the model is a YOLOv8 export.
 """
 
+import ast
 import json
 import threading
 import tomllib
@@ -15,10 +16,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from make_models import BOXES, HEIGHT, PICTURES, WIDTH
+from make_models import BOXES, HEIGHT, PICTURES, SCORE, WIDTH
 
 HERE = Path(__file__).resolve().parent
-LEAST = 0.05
 
 
 class Model:
@@ -33,11 +33,9 @@ class Model:
         options.log_severity_level = 4
         self.session = onnxruntime.InferenceSession(HERE / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
         metadata = self.session.get_modelmeta().custom_metadata_map
-        # Ultralytics writes a Python dictionary; JSON once the quotes and keys are put right.
-        names = metadata.get("names", "{}").replace("'", '"')
-        for k in range(3):
-            names = names.replace(f"{k}:", f'"{k}":')
-        self.labels = self.sidecar.get("labels") or list(json.loads(names).values())
+        # Ultralytics writes a Python dictionary.
+        names = ast.literal_eval(metadata.get("names", "{}"))
+        self.labels = self.sidecar.get("labels") or list(names.values())
 
     def tensor(self, pictures):
         """RGB colours -> the batch that the model wants, a fixed larger batch filled up with black."""
@@ -73,12 +71,12 @@ class Model:
         family = self.decoder["family"].replace("-", "_")
         if family == "classifier":
             powers = np.exp(outputs["logits"] - outputs["logits"].max())
-            order = sorted(range(len(powers)), key=lambda k: -powers[k])
+            order = sorted(range(len(powers)), key=lambda k: -powers[k])[: self.sidecar["top_k"]]
             return [{"label": self.labels[k], "score": powers[k] / powers.sum()} for k in order]
         found = []
         for box, scores in globals()[family](self.decoder, outputs):
             k = int(np.argmax(scores))
-            if scores[k] >= LEAST:
+            if scores[k] >= SCORE:
                 found.append({"label": self.labels[k], "score": scores[k], "box": list(box)})
         return sorted(found, key=lambda d: self.labels.index(d["label"]))
 
@@ -157,7 +155,7 @@ def yunet(decoder, outputs):
     )
     for (s, x, y), c, o, b, k in zip(grids(decoder["strides"]), cls, obj, bbox, kps, strict=True):
         score = np.sqrt(np.clip(c, 0, 1) * np.clip(o, 0, 1))
-        if score[0] > LEAST:
+        if score[0] >= SCORE:
             x1, y1, x2, y2 = BOXES[0]
             points = (k.reshape(5, 2) + [x, y]) * s
             want = [((x1 + x2) / 2, (y1 + y2) / 2), (x1, y1), (x2, y1), (x1, y2), (x2, y2)]

@@ -38,6 +38,10 @@ PICTURES = {
     "orange": (255, 102, 0),
 }
 
+# What is answered where a description does not say otherwise, and how many classes the classifier's says.
+SCORE = 0.25
+TOP_K = 2
+
 METADATA = {
     "names": str(dict(enumerate(LABELS))),
     "task": "detect",
@@ -256,7 +260,7 @@ def families():
         Input(mean=0.5, std=0.5),
         [("logits", F32, ["batch", 3])],
         size=(32, 32),
-        sidecar='task = "classify"\ntop_k = 2\n'
+        sidecar=f'task = "classify"\ntop_k = {TOP_K}\n'
         + COLOURS
         + '\n[input]\nchannels = "rgb"\nscale = "1/255"\nmean = 0.5\nstd = 0.5\n'
         + 'resize = { mode = "center-crop", short = 36 }\n\n[decoder]\nfamily = "classifier"\nsoftmax = true\n',
@@ -498,7 +502,14 @@ def misbehaviour():
 
     for name, head in (("nan", nan), ("fail", fail), ("hang", hang), ("slow", slow)):
         save(name, head, Input(), outputs, metadata=METADATA)
-    save("crowd", crowd, Input(), [("output0", F32, ["batch", 7, 1536])], metadata=METADATA)
+    save(
+        "crowd",
+        crowd,
+        Input(),
+        [("output0", F32, ["batch", 7, 1536])],
+        metadata=METADATA,
+        sidecar='[decoder]\nfamily = "yolov8"\nrows = false\n',
+    )
 
     g = Graph()
     shape = g("Concat", g("Shape", "images", start=0, end=1), g.ints(6, 4), axis=0)
@@ -523,22 +534,24 @@ def misbehaviour():
 
 
 def answers():
-    """{model: {picture: detections, best first by class}} for pictures of one colour and the input's size."""
+    """{model: {picture: answer}} for pictures of one colour and the input's size; boxes in the order of the classes."""
     detectors = "yolov8 yolov8_rows yolov5 yolox end_to_end ssd ssd_post picodet fastestdet".split()
     detectors += "u8_nhwc f32_nhwc f16 bgr batch1 batch4 slow".split()
 
+    def boxes(found):
+        found = [(label, round(score, 4), list(box)) for label, score, box in found if score >= SCORE]
+        return [{"label": label, "score": score, "box": box} for label, score, box in found]
+
     def colours(rgb):
-        found = [(label, v / 255, box) for label, v, box in zip(LABELS, rgb, BOXES) if v > 0]
-        return [{"label": label, "score": round(score, 4), "box": list(box)} for label, score, box in found]
+        return boxes([(label, v / 255, box) for label, v, box in zip(LABELS, rgb, BOXES)])
 
     def shades(rgb):
         bright = (299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]) / 255_000
-        found = [("bright", bright, BOXES[0]), ("dark", 1 - bright, BOXES[1])]
-        return [{"label": label, "score": round(score, 4), "box": list(box)} for label, score, box in found if score > 0]
+        return boxes([("bright", bright, BOXES[0]), ("dark", 1 - bright, BOXES[1])])
 
     def classes(rgb):
         powers = [math.exp(10 * v / 255) for v in rgb]
-        best = sorted(range(3), key=lambda k: -powers[k])
+        best = sorted(range(3), key=lambda k: -powers[k])[:TOP_K]
         return [{"label": LABELS[k], "score": round(powers[k] / sum(powers), 4)} for k in best]
 
     def by_picture(answer):
@@ -547,7 +560,7 @@ def answers():
     every = {name: by_picture(colours) for name in detectors}
     for name in ("nan", "fail", "hang"):
         every[name] = by_picture(lambda rgb: colours(rgb) if rgb[0] == 0 else None)
-    every["yunet"] = by_picture(lambda rgb: colours(rgb)[:1] if rgb[0] else [])
+    every["yunet"] = by_picture(lambda rgb: [d for d in colours(rgb) if d["label"] == "red"])
     every["gray"] = by_picture(shades)
     every["classifier"] = by_picture(classes)
     every["null"] = by_picture(lambda rgb: [])
