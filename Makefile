@@ -42,11 +42,11 @@ test-release: runtime build ## the end-to-end tests against the release executab
 	DETECTD_BIN=$(target)/release/detectd $(CARGO) test --package e2e $(ARGS)
 
 .PHONY: lint
-lint: ## formatting and clippy, a warning is an error; licences and advisories where cargo-deny is installed
+lint: ## formatting and clippy, a warning is an error; licences where cargo-deny is installed
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
-	else echo "cargo-deny is not installed: licences and advisories not checked"; fi
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences of the dependencies not checked"; fi
 
 # Its own target folder, since RUSTFLAGS rebuild everything; no test found is a failure, not a success.
 loom_test = RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 \
