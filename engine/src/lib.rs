@@ -1,1 +1,27 @@
-//! Engine role.
+//! The engine: the one process that loads ONNX Runtime and the model. It knows tensors, never pictures or HTTP.
+//!
+//! ```text
+//! config ─▶ runtime ─▶ session ─▶ probe ─▶ model ─▶ lanes ─▶ ort_run
+//!           find lib   load file  shapes   facts    threads  batch, in place, in the arena
+//! ```
+//!
+//! [`run()`] is the role: it speaks with the supervisor and keeps the lanes going. [`inspect()`] is the same up to the model, for commands that only want to know.
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod inspect;
+pub mod lanes;
+pub mod model;
+pub mod ort_run;
+pub mod probe;
+mod role;
+pub mod runtime;
+pub mod session;
+
+pub use config::{Config, Device, EngineBoot, ModelConfig, Optimization};
+pub use error::EngineError;
+pub use inspect::{Inspection, inspect};
+pub use model::Model;
+pub use role::run;
+pub use runtime::Runtime;

@@ -158,6 +158,18 @@ impl Batch {
         unsafe { mapped.region.bytes_mut(offset, len) }
     }
 
+    /// The input and all outputs of the whole batch at once, as a run wants them: `len × input_bytes` to be read,
+    /// `len × output_bytes[j]` each to be written.
+    pub fn tensors(&mut self) -> (&[u8], Vec<&mut [u8]>) {
+        let mapped = &self.arena.mapped;
+        let outputs = (0..mapped.geometry.output_bytes.len()).map(|j| {
+            let (offset, len) = mapped.output(j, self.first, self.len);
+            // SAFETY: as in `output_mut`; each output is taken once, and the borrow of `self` allows no other call.
+            unsafe { mapped.region.bytes_mut(offset, len) }
+        });
+        (self.input(), outputs.collect())
+    }
+
     /// The digests that the owners gave, in seat order.
     pub fn digests(&self) -> Vec<u64> {
         self.arena.ring(|ring| (self.first..self.first + self.len).map(|index| ring.digest(index)).collect())
