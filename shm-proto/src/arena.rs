@@ -9,6 +9,7 @@ mod control;
 mod engine;
 mod frontend;
 mod geometry;
+mod memory;
 
 pub use crate::ring::{Job, MAX_FRONTENDS, Outcome, Reclaimed, Run};
 pub use bells::Bells;
@@ -75,15 +76,17 @@ fn system(call: &'static str) -> impl Fn(Errno) -> ArenaError {
 /// `Geometry` for sizes that make no sense, `NoMemory` when the pages cannot be reserved.
 pub fn create(geometry: &Geometry, generation: u32) -> Result<OwnedFd, ArenaError> {
     let layout = geometry.layout()?;
+    let no_memory =
+        |source| ArenaError::NoMemory { needed: layout.total as u64, seats: geometry.seats, source };
+    // Asked first, because the kernel would rather kill a process than refuse it its last pages.
+    if memory::available().is_some_and(|available| layout.total as u64 > available) {
+        return Err(no_memory(Errno::ENOMEM));
+    }
     let fd = memfd_create(c"detectd-arena", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
         .map_err(system("memfd_create"))?;
     let size = i64::try_from(layout.total).map_err(|_| GeometryError::TooLarge)?;
     // Reserve every page now: a page that cannot be had later would kill the process that touches it.
-    fallocate(&fd, nix::fcntl::FallocateFlags::empty(), 0, size).map_err(|source| ArenaError::NoMemory {
-        needed: layout.total as u64,
-        seats: geometry.seats,
-        source,
-    })?;
+    fallocate(&fd, nix::fcntl::FallocateFlags::empty(), 0, size).map_err(no_memory)?;
     let header = geometry.header(generation);
     let written = pwrite(&fd, &header, 0).map_err(system("pwrite"))?;
     if written != header.len() {

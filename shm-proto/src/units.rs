@@ -26,16 +26,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let error =
         || UnitError { text: text.to_owned(), what: "duration", example: "\"250ms\", \"10s\" or \"5m\"" };
     let (number, unit) = split(text).ok_or_else(error)?;
-    let seconds = match unit {
-        "us" | "µs" => number * 1e-6,
-        "ms" => number * 1e-3,
-        "s" => number,
-        "m" | "min" => number * 60.0,
-        "h" => number * 3600.0,
+    let micros = match unit {
+        "us" | "µs" => number,
+        "ms" => number * 1e3,
+        "s" => number * 1e6,
+        "m" | "min" => number * 60e6,
+        "h" => number * 3600e6,
         "" if number == 0.0 => 0.0,
         _ => return Err(error()),
     };
-    Duration::try_from_secs_f64(seconds).map_err(|_| error())
+    // Microseconds are exact in an f64 for 285 years.
+    if micros > 2f64.powi(53) { Err(error()) } else { Ok(Duration::from_micros(micros.round() as u64)) }
 }
 
 /// Writes a duration so that [`parse_duration`] reads it back, in the largest unit that needs no fraction.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct FrontendArena {
     mapped: Mapped,
-    bells: Bells,
+    pub(super) bells: Bells,
     owner: Owner,
 }
 

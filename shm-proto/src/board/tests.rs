@@ -1,1 +1,148 @@
+use super::*;
+use crate::arena::SeatCounts;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+/// A service name of this test's own.
+fn name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[test]
+fn what_is_written_is_read_by_another_process() {
+    let name = name();
+    let written = Board::create(&name, 2).expect("a board").board;
+    written.set_state(ServiceState::Ready);
+    written.set_listen("127.0.0.1:8888");
+    written.set_seats(SeatCounts([1, 2, 3, 4, 5, 6, 7]));
+    let frontend = written.frontend(1);
+    frontend.occupy(77, 3, 2);
+    frontend.set_state(ProcessState::Ready);
+    frontend.add(Counter::Detections, 5);
+    frontend.record(Stage::Total, 12_000_000);
+    frontend.record(Stage::Decode, 3_000_000);
+    frontend.count_code(4);
+    frontend.count_code(MAX_CODES); // one too many is not counted anywhere
+    frontend.connection_opened();
+    written.engine(0).count_batch(3);
+    written.engine(0).count_batch(1000);
+
+    let read = Board::open(&name).expect("the board");
+    assert_eq!(
+        (read.state(), read.listen().as_str(), read.frontends()),
+        (ServiceState::Ready, "127.0.0.1:8888", 2)
+    );
+    assert_eq!(read.seats(), SeatCounts([1, 2, 3, 4, 5, 6, 7]));
+    assert_eq!(read.supervisor(), std::process::id());
+    let figures = read.frontend(1).figures();
+    assert_eq!((figures.pid, figures.generation, figures.restarts, figures.connections), (77, 3, 2, 1));
+    assert_eq!(figures.counter(Counter::Detections), 5);
+    assert_eq!((figures.stage(Stage::Total).count(), figures.stage(Stage::Decode).count()), (1, 1));
+    assert_eq!(figures.codes.iter().sum::<u64>(), 1);
+    let batches = read.engine(0).figures().batch_sizes;
+    assert_eq!((batches[3], batches[MAX_BATCH_SIZE]), (1, 1));
+
+    frontend.vacate();
+    let figures = read.frontend(1).figures();
+    assert_eq!((figures.state, figures.connections), (ProcessState::Dead, 0));
+    assert_eq!(figures.counter(Counter::Detections), 5, "counts outlive the process");
+}
+
+#[test]
+fn the_name_goes_with_the_supervisor_and_a_second_one_is_refused() {
+    let name = name();
+    let first = Board::create(&name, 1).expect("a board");
+    assert_eq!(first.removed, None);
+    assert!(list().contains(&name));
+    let refused = Board::create(&name, 1).err().expect("refused").to_string();
+    assert!(refused.contains(&std::process::id().to_string()), "{refused}");
+    drop(first);
+    assert!(!list().contains(&name));
+    assert!(matches!(Board::open(&name), Err(BoardError::Absent(_))));
+}
+
+#[test]
+fn a_board_that_a_dead_supervisor_left_is_replaced() {
+    let name = name();
+    let path = format!("/dev/shm/detectd-{name}");
+    std::fs::write(&path, b"left behind").expect("room");
+    assert!(matches!(Board::open(&name), Err(BoardError::Foreign(_))));
+    let created = Board::create(&name, 1).expect("a board");
+    assert_eq!(created.removed, Some(0));
+}
+
+#[test]
+fn names_are_file_names() {
+    for name in ["", "a/b", "..\0", "ü", &"x".repeat(101)] {
+        assert!(matches!(Board::create(name, 1), Err(BoardError::Name(_))), "{name}");
+    }
+}
+
+/// Well-mixed bits of a number.
+fn mix(n: u64) -> u64 {
+    let mut z = n.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[test]
+fn distinct_visitors_are_counted_within_two_percent() {
+    let board = Board::create(&name(), 1).expect("a board").board;
+    board.set_today(20_000);
+    let mut seen = 0u64;
+    for until in [1, 100, 5_000, 40_000, 300_000] {
+        for visitor in seen..until {
+            board.visit(mix(visitor), mix(visitor % 1000));
+            board.visit(mix(visitor), mix(visitor % 1000)); // again: no one new
+        }
+        seen = until;
+        let today = board.days()[0];
+        let error = (today.uv as f64 - until as f64).abs() / until as f64;
+        assert!(error <= 0.02, "{} for {until}", today.uv);
+        assert_eq!((today.day, today.pv), (20_000, 2 * until));
+    }
+    let ip = board.days()[0].ip;
+    assert!((985..=1015).contains(&ip), "{ip}");
+}
+
+#[test]
+fn days_follow_each_other_and_are_remembered() {
+    let board = Board::create(&name(), 1).expect("a board").board;
+    board.visit(mix(1), mix(1)); // nobody has said which day it is
+    for day in 100..110 {
+        board.set_today(day);
+        board.set_today(day);
+        for visitor in 0..u64::from(day - 99) {
+            board.visit(mix(visitor), mix(0));
+        }
+    }
+    let days = board.days();
+    assert_eq!(days.len(), 10);
+    for (figures, day) in days.iter().zip((100..110).rev()) {
+        let visitors = u64::from(day - 99);
+        assert_eq!(*figures, DayFigures { day, pv: visitors, uv: visitors, ip: 1 });
+    }
+}
+
+#[test]
+fn the_fewest_connections_are_those_of_a_living_frontend() {
+    let board = Board::create(&name(), 3).expect("a board").board;
+    assert_eq!(board.fewest_connections(0), None);
+    for slot in 0..3 {
+        board.frontend(slot).occupy(1, 1, 0);
+        board.frontend(slot).set_state(ProcessState::Ready);
+        (0..=slot).for_each(|_| board.frontend(slot).connection_opened());
+    }
+    assert_eq!(board.fewest_connections(1), Some(1));
+    board.frontend(0).set_state(ProcessState::Draining);
+    assert_eq!(board.fewest_connections(1), Some(2));
+    assert_eq!(board.fewest_connections(crate::clock::now() + 1), None, "all silent");
+}
+
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let board = Board::create(&name(), 1).expect("a board").board;
+    board.set_message(&"é".repeat(500));
+    assert_eq!(board.message(), "é".repeat(120));
+}

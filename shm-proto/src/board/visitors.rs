@@ -91,17 +91,52 @@ fn add(registers: &[AtomicU8], hash: u64) {
     registers[index].fetch_max(rank as u8, Relaxed);
 }
 
-/// The estimate of distinct hashes: linear counting while registers are empty, the harmonic mean beyond.
+/// The estimate of distinct hashes, by Ertl's improved estimator ("New cardinality estimation algorithms for
+/// HyperLogLog sketches", 2017): unbiased from one to billions, with no switch of methods in between.
 fn distinct(registers: &[AtomicU8]) -> u64 {
+    const Q: usize = 64 - REGISTER_BITS as usize;
     let m = REGISTERS as f64;
-    let mut empty = 0u32;
-    let mut sum = 0.0;
+    let mut counts = [0u32; Q + 2];
     for register in registers {
-        let rank = register.load(Relaxed);
-        empty += u32::from(rank == 0);
-        sum += (-f64::from(rank)).exp2();
+        counts[(register.load(Relaxed) as usize).min(Q + 1)] += 1;
     }
-    let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-    let estimate = if raw <= 2.5 * m && empty > 0 { m * (m / f64::from(empty)).ln() } else { raw };
-    estimate.round() as u64
+    let share = |rank: usize| f64::from(counts[rank]) / m;
+    let mut z = m * tau(1.0 - share(Q + 1));
+    for rank in (1..=Q).rev() {
+        z = 0.5 * (z + f64::from(counts[rank]));
+    }
+    z += m * sigma(share(0));
+    (m * m / (2.0 * std::f64::consts::LN_2 * z)).round() as u64
+}
+
+fn sigma(x: f64) -> f64 {
+    if x == 1.0 {
+        return f64::INFINITY;
+    }
+    let (mut x, mut y, mut z) = (x, 1.0, x);
+    loop {
+        x *= x;
+        let before = z;
+        z += x * y;
+        y += y;
+        if z == before {
+            return z;
+        }
+    }
+}
+
+fn tau(x: f64) -> f64 {
+    if x == 0.0 || x == 1.0 {
+        return 0.0;
+    }
+    let (mut x, mut y, mut z) = (x, 1.0, 1.0 - x);
+    loop {
+        x = x.sqrt();
+        let before = z;
+        y *= 0.5;
+        z -= (1.0 - x).powi(2) * y;
+        if z == before {
+            return z / 3.0;
+        }
+    }
 }

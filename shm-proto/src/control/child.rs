@@ -39,6 +39,20 @@ pub fn connect(
     fcntl(inherited, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
         .map_err(failed("closing the control socket on exec"))?;
 
+    let (sender, mut receiver) = meet(rendezvous, Arc::new(socket))?;
+    match receiver.recv()? {
+        Received { message: ToChild::Boot(boot), fds } => Ok((sender, receiver, boot, fds)),
+        Received { message, .. } => {
+            Err(ControlError::Failed { what: "booting", text: format!("{message:?} came first") })
+        }
+    }
+}
+
+/// Hands the supervisor its ends of the channels, and knocks.
+pub(super) fn meet(
+    rendezvous: &str,
+    socket: Arc<OwnedFd>,
+) -> Result<(ControlSender, ControlReceiver), ControlError> {
     let channels = || -> Result<_, std::io::Error> { Ok((ipc::channel()?, ipc::channel()?)) };
     let failed_io =
         |error: std::io::Error| ControlError::Failed { what: "making channels", text: error.to_string() };
@@ -46,17 +60,9 @@ pub fn connect(
     let rendezvous: IpcSender<Handshake> =
         IpcSender::connect(rendezvous.to_owned()).map_err(|_| ControlError::Closed)?;
     rendezvous.send(Handshake { to_child, from_child }).map_err(|_| ControlError::Closed)?;
-
-    let socket = Arc::new(socket);
     let sender = ControlSender { socket: socket.clone(), channel: Arc::new(Mutex::new(sender)) };
     sender.knock()?;
-    let mut receiver = ControlReceiver { socket, channel: messages };
-    match receiver.recv()? {
-        Received { message: ToChild::Boot(boot), fds } => Ok((sender, receiver, boot, fds)),
-        Received { message, .. } => {
-            Err(ControlError::Failed { what: "booting", text: format!("{message:?} came first") })
-        }
-    }
+    Ok((sender, ControlReceiver { socket, channel: messages }))
 }
 
 impl ControlSender {

@@ -113,7 +113,9 @@ impl Line {
         let (_, Handshake { to_child, from_child }) = server.accept().map_err(|_| ControlError::Closed)?;
         self.stage = Stage::Open { to_child, from_child };
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-        self.send(ToChild::Boot(boot), &borrowed)
+        // A child that died meanwhile may still have said why: that is read first, its end is seen after.
+        let _ = self.send(ToChild::Boot(boot), &borrowed);
+        Ok(())
     }
 
     /// Says something to the child, with descriptors.
