@@ -2,6 +2,7 @@
 
 use crate::tensor::{Element, TensorInfo};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What the runtime says of a model file.
@@ -224,6 +225,13 @@ pub enum BoxLayout {
     CxcywhPixel,
 }
 
+/// Columns and rows of the grid that a stride lays over an input of `(width, height)`.
+pub(crate) const fn grid(stride: u32, (width, height): (u32, u32)) -> (usize, usize) {
+    // A description read from elsewhere may hold a stride of 0, which must not become a division by it.
+    let stride = if stride == 0 { 1 } else { stride };
+    (width.div_ceil(stride) as usize, height.div_ceil(stride) as usize)
+}
+
 /// A model, resolved: what the engine, the frontends and the operator need to know of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
@@ -290,4 +298,14 @@ pub struct ModelFacts {
     pub max_batch: u32,
     /// Version of ONNX Runtime.
     pub runtime: String,
+}
+
+impl ModelSpec {
+    /// Name of a class; its number where it has no label.
+    pub fn label(&self, class: usize) -> Cow<'_, str> {
+        match self.labels.get(class) {
+            Some(label) if !label.is_empty() => Cow::Borrowed(label),
+            _ => Cow::Owned(class.to_string()),
+        }
+    }
 }
