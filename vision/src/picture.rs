@@ -1,7 +1,7 @@
 //! A decoded picture. Owns the pixel buffer and its shape; how it came to be is `decode`'s business.
 
 /// A picture as a person sees it: RGB, 8 bits a channel, EXIF orientation applied, rows without padding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picture {
     /// Columns.
     pub width: u32,
@@ -9,4 +9,24 @@ pub struct Picture {
     pub height: u32,
     /// `height × width × 3` bytes, row by row, R G B.
     pub rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// Number of pixels.
+    pub const fn pixels(&self) -> usize {
+        self.width as usize * self.height as usize
+    }
+
+    /// Whether `rgb` has the length that width and height call for, and there is a pixel at all.
+    pub const fn is_consistent(&self) -> bool {
+        self.pixels() > 0 && self.rgb.len() == self.pixels() * 3
+    }
+
+    /// Empties the picture and gives back memory above `keep` bytes, so that one huge upload does not stay
+    /// resident in a buffer that is reused.
+    pub fn clear(&mut self, keep: usize) {
+        (self.width, self.height) = (0, 0);
+        self.rgb.clear();
+        self.rgb.shrink_to(keep);
+    }
 }

@@ -1,0 +1,132 @@
+//! Picture to input tensor: resize, place, normalise, convert and lay out, straight into the caller's bytes.
+//!
+//! `geometry` says which part of the picture lands where, `fill` writes elements; this file joins them with
+//! the resizer. Every byte of the output is written on every call, whatever the picture's shape, so nothing of
+//! an earlier tenant of that memory can survive. Knows no model, no shared memory and keeps nothing between
+//! calls but scratch buffers.
+
+mod fill;
+mod geometry;
+#[cfg(test)]
+mod tests;
+
+pub use geometry::Placement;
+
+use crate::model::{Filter, InputSpec};
+use crate::picture::Picture;
+use crate::tensor::Element;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fill::Pixels;
+use geometry::Plan;
+
+/// Scratch above this many bytes is freed after the call that needed it: ordinary pictures reuse theirs, and a
+/// rare giant does not keep its buffers for the life of the thread.
+const KEEP: usize = 32 << 20;
+
+/// Why a tensor could not be written. All but [`PreprocessError::EmptyPicture`] are faults of the caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PreprocessError {
+    /// The picture has no pixels, or its buffer does not fit its size.
+    #[error("the picture is empty or its buffer does not match its size")]
+    EmptyPicture,
+    /// The input's width or height is zero.
+    #[error("the input has no pixels")]
+    EmptyInput,
+    /// The output slice is not exactly one image's tensor.
+    #[error("the tensor has {found} bytes, the input needs {expected}")]
+    Length {
+        /// What [`InputSpec::bytes`] says.
+        expected: usize,
+        /// What was given.
+        found: usize,
+    },
+    /// The input's element type holds no pixels.
+    #[error("an input of {0:?} cannot be filled from a picture")]
+    Element(Element),
+    /// The resizer refused; carries its own words.
+    #[error("resizing failed: {0}")]
+    Resize(String),
+}
+
+/// Buffers of the resizer, to be kept per thread: after the first few calls writing a tensor allocates nothing.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    resizer: Resizer,
+    rgb: Vec<u8>,
+}
+
+impl Scratch {
+    /// Empty scratch; it grows with use.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn trim(&mut self) {
+        if self.resizer.size_of_internal_buffers() > KEEP {
+            self.resizer.reset_internal_buffers();
+        }
+        if self.rgb.capacity() > KEEP {
+            self.rgb = Vec::new();
+        }
+    }
+}
+
+/// Writes `picture` as one image's input tensor into `out` (exactly `input.bytes()` bytes, any alignment,
+/// native endian) and says how points of the tensor map back to the picture.
+pub fn write_tensor(
+    picture: &Picture,
+    input: &InputSpec,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<Placement, PreprocessError> {
+    if !picture.is_consistent() {
+        return Err(PreprocessError::EmptyPicture);
+    }
+    if input.width == 0 || input.height == 0 {
+        return Err(PreprocessError::EmptyInput);
+    }
+    if out.len() != input.bytes() {
+        return Err(PreprocessError::Length { expected: input.bytes(), found: out.len() });
+    }
+    let plan = Plan::new(picture.width, picture.height, input);
+    let pixels = match plan.unscaled() {
+        Some((left, top)) => Pixels::window(picture, left, top),
+        None => resize(picture, &plan, input.filter, scratch)?,
+    };
+    fill::write(&pixels, &plan.target, input, out)?;
+    scratch.trim();
+    Ok(plan.placement)
+}
+
+fn resize<'a>(
+    picture: &'a Picture,
+    plan: &Plan,
+    filter: Filter,
+    scratch: &'a mut Scratch,
+) -> Result<Pixels<'a>, PreprocessError> {
+    let target = &plan.target;
+    let refused = |reason: &dyn std::fmt::Display| PreprocessError::Resize(reason.to_string());
+    let algorithm = match filter {
+        Filter::Bilinear => ResizeAlg::Interpolation(FilterType::Bilinear),
+        Filter::BilinearAntialias => ResizeAlg::Convolution(FilterType::Bilinear),
+    };
+    let source = &plan.source;
+    let options = ResizeOptions::new()
+        .resize_alg(algorithm)
+        .crop(source.left, source.top, source.width, source.height)
+        .use_alpha(false);
+
+    let bytes = target.width as usize * target.height as usize * 3;
+    if scratch.rgb.len() < bytes {
+        scratch.rgb.resize(bytes, 0);
+    }
+    // The typed call compiles the resizer for this one pixel type instead of for all of them.
+    let from = TypedImageRef::<U8x3>::from_buffer(picture.width, picture.height, &picture.rgb)
+        .map_err(|error| refused(&error))?;
+    let mut to = TypedImage::<U8x3>::from_buffer(target.width, target.height, &mut scratch.rgb[..bytes])
+        .map_err(|error| refused(&error))?;
+    scratch.resizer.resize_typed(&from, &mut to, &options).map_err(|error| refused(&error))?;
+    Ok(Pixels { rgb: &scratch.rgb[..bytes], stride: target.width as usize * 3 })
+}
