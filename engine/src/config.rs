@@ -71,7 +71,10 @@ impl Config {
         within("threads", self.threads, Self::MOST_LANES)?;
         within("max_batch", self.max_batch, Self::MOST_BATCH)?;
         if self.max_delay > Duration::from_secs(1) {
-            return Err(format!("engine.max_delay = {:?}: a request would wait so long, the most is 1s", self.max_delay));
+            return Err(format!(
+                "engine.max_delay = {:?}: a request would wait so long, the most is 1s",
+                self.max_delay
+            ));
         }
         Ok(())
     }
@@ -104,7 +107,11 @@ impl Config {
     pub fn seats(&self, lanes: u32, max_batch: u32, frontends: u32) -> u32 {
         let batch = max_batch.max(1);
         match self.seats {
-            0 => lanes.max(1).saturating_mul(batch).saturating_mul(2).saturating_add(frontends.saturating_mul(2)),
+            0 => lanes
+                .max(1)
+                .saturating_mul(batch)
+                .saturating_mul(2)
+                .saturating_add(frontends.saturating_mul(2)),
             seats => seats.max(batch),
         }
     }
@@ -142,7 +149,9 @@ impl FromStr for Device {
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(0)),
-            Some(("cuda", text)) if number(text).is_some() => Ok(Self::Cuda(number(text).unwrap_or_default())),
+            Some(("cuda", text)) if number(text).is_some() => {
+                Ok(Self::Cuda(number(text).unwrap_or_default()))
+            }
             _ => Err(format!("device {text:?} is none of \"cpu\", \"cuda:0\", \"cuda:1\", …")),
         }
     }

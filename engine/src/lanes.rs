@@ -80,7 +80,8 @@ impl Lanes {
 
     /// The lane that runs its batch for longer than `limit`, and for how long.
     pub fn stuck(&self, limit: Duration) -> Option<(usize, Duration)> {
-        let runs = self.busy.iter().enumerate().filter_map(|(lane, busy)| Some((lane, lock(busy)?.elapsed())));
+        let runs =
+            self.busy.iter().enumerate().filter_map(|(lane, busy)| Some((lane, lock(busy)?.elapsed())));
         runs.max_by_key(|(_, lasts)| *lasts).filter(|(_, lasts)| *lasts > limit)
     }
 

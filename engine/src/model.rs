@@ -39,7 +39,9 @@ impl Model {
         let begun = Instant::now();
         let path = &model.path;
         if path.as_os_str().is_empty() {
-            return Err(EngineError::Config("no model is configured: set [model] path, or pass --model".to_owned()));
+            return Err(EngineError::Config(
+                "no model is configured: set [model] path, or pass --model".to_owned(),
+            ));
         }
         let bytes = read("cannot read the model", path)?;
         let version = hex(&Sha256::digest(&bytes));
@@ -87,7 +89,8 @@ impl Model {
         let (plan, images) = (self.runner.plan(), images as usize);
         let mut input = Buffer::new(images * plan.input.bytes());
         probe::noise(&self.facts.spec.input, input.bytes_mut());
-        let mut outputs: Vec<Buffer> = plan.outputs.iter().map(|port| Buffer::new(images * port.bytes())).collect();
+        let mut outputs: Vec<Buffer> =
+            plan.outputs.iter().map(|port| Buffer::new(images * port.bytes())).collect();
         let mut outputs: Vec<&mut [u8]> = outputs.iter_mut().map(Buffer::bytes_mut).collect();
         let begun = Instant::now();
         self.runner.run_once(images, input.bytes(), &mut outputs)?;
@@ -115,7 +118,8 @@ fn beside(model: &ModelConfig) -> Result<(Option<(PathBuf, Sidecar)>, Option<Vec
         }
         None => None,
     };
-    let labels = labels_file.map(|file| Ok(parse_labels(&text("cannot read the labels", &file)?))).transpose()?;
+    let labels =
+        labels_file.map(|file| Ok(parse_labels(&text("cannot read the labels", &file)?))).transpose()?;
     Ok((sidecar, labels))
 }
 
@@ -142,7 +146,11 @@ fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, EngineError> {
 }
 
 fn text(what: &'static str, path: &Path) -> Result<String, EngineError> {
-    std::fs::read_to_string(path).map_err(|source| EngineError::Read { what, path: path.to_path_buf(), source })
+    std::fs::read_to_string(path).map_err(|source| EngineError::Read {
+        what,
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

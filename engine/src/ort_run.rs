@@ -160,7 +160,9 @@ impl Runner {
         let mut all = Vec::new();
         for ((_, images), bound) in bound.iter() {
             let ports = std::iter::once(&self.plan.input).chain(&self.plan.outputs);
-            for (port, value) in ports.zip(std::iter::once(Some(&bound.input)).chain(bound.outputs.iter().map(Option::as_ref))) {
+            for (port, value) in
+                ports.zip(std::iter::once(Some(&bound.input)).chain(bound.outputs.iter().map(Option::as_ref)))
+            {
                 if let Some(value) = value {
                     let address = value.data()? as usize;
                     all.push(BoundTensor { name: port.name.clone(), address, bytes: images * port.bytes() });
@@ -215,7 +217,8 @@ impl Runner {
         for ((port, fresh), output) in self.plan.outputs.iter().zip(&fresh).zip(outputs) {
             if port.dynamic {
                 let value = fresh.as_ref();
-                let value = value.ok_or_else(|| RunError::Runtime(format!("output {} is missing", port.name)))?;
+                let value =
+                    value.ok_or_else(|| RunError::Runtime(format!("output {} is missing", port.name)))?;
                 copied += copy_rows(port, value, output)?;
             }
         }
@@ -223,15 +226,13 @@ impl Runner {
     }
 }
 
+/// Element type, `None` for one that is not served, and dimensions with the batch axis.
+pub type Probed = (Option<Element>, Vec<usize>);
+
 /// Runs `session` on zeroed or otherwise filled private memory and lets the runtime allocate the outputs.
 ///
-/// Returns element type and dimensions of every output, batch axis included.
-pub fn probe(
-    session: &Session,
-    input: &Port,
-    images: usize,
-    bytes: &[u8],
-) -> Result<Vec<(Option<Element>, Vec<usize>)>, RunError> {
+/// Returns what every output came as, in the graph's order.
+pub fn probe(session: &Session, input: &Port, images: usize, bytes: &[u8]) -> Result<Vec<Probed>, RunError> {
     let memory = cpu_memory()?;
     let names = Names::new(&input.name, session.outputs().iter().map(ort::value::Outlet::name))?;
     let input = Value::over(&memory, input, images, bytes.as_ptr().cast_mut(), bytes.len())?;
@@ -241,7 +242,11 @@ pub fn probe(
     let values = results.into_iter().map(|result| NonNull::new(result).map(Value)).collect::<Vec<_>>();
     values
         .iter()
-        .map(|value| value.as_ref().map_or_else(|| Err(RunError::Runtime("an output is missing".to_owned())), Value::facts))
+        .map(|value| {
+            value
+                .as_ref()
+                .map_or_else(|| Err(RunError::Runtime("an output is missing".to_owned())), Value::facts)
+        })
         .collect()
 }
 
@@ -295,7 +300,8 @@ fn copy_rows(port: &Port, value: &Value, region: &mut [u8]) -> Result<u64, RunEr
         && own.iter().skip(1).eq(port.shape.iter().skip(1))
         && region.len() == port.bytes();
     if !fits {
-        let (got, expected) = (format!("{element:?} {dims:?}"), format!("{:?} {:?}", port.element, port.shape));
+        let (got, expected) =
+            (format!("{element:?} {dims:?}"), format!("{:?} {:?}", port.element, port.shape));
         return Err(RunError::Output { name: port.name.clone(), got, expected });
     }
     let most = port.shape.first().copied().unwrap_or(1);
@@ -402,7 +408,7 @@ impl Value {
     }
 
     /// Element type, `None` for one that is not served, and dimensions.
-    fn facts(&self) -> Result<(Option<Element>, Vec<usize>), RunError> {
+    fn facts(&self) -> Result<Probed, RunError> {
         let api = ort::api();
         let mut info = ptr::null_mut();
         // SAFETY: the value is alive; `info` is released below on every way out.
@@ -440,7 +446,9 @@ struct Names {
 
 impl Names {
     fn new<'a>(input: &str, outputs: impl Iterator<Item = &'a str>) -> Result<Self, RunError> {
-        let name = |name: &str| CString::new(name).map_err(|_| RunError::Runtime(format!("a NUL in the name {name:?}")));
+        let name = |name: &str| {
+            CString::new(name).map_err(|_| RunError::Runtime(format!("a NUL in the name {name:?}")))
+        };
         Ok(Self { input: name(input)?, outputs: outputs.map(name).collect::<Result<_, _>>()? })
     }
 
@@ -495,7 +503,8 @@ fn cpu_memory() -> Result<MemoryInfo<'static>, RunError> {
 
 fn check(status: ort::sys::OrtStatusPtr) -> Result<(), RunError> {
     // SAFETY: every status that comes here was returned by the call before and goes nowhere else.
-    unsafe { ort::Error::result_from_status(status) }.map_err(|error| RunError::Runtime(error.message().to_owned()))
+    unsafe { ort::Error::result_from_status(status) }
+        .map_err(|error| RunError::Runtime(error.message().to_owned()))
 }
 
 const fn type_of(element: Element) -> Type {

@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::error::EngineError;
-use crate::ort_run::{self, Buffer, Plan, Port};
+use crate::ort_run::{self, Buffer, Plan, Port, Probed};
 use crate::session::model_error;
 use half::f16;
 use ort::session::Session;
@@ -52,7 +52,8 @@ pub fn plan(
     let now = crate::session::describe(session, path)?;
     let outputs = now.outputs.iter().zip(black.iter().zip(&busy));
     let outputs = outputs.map(|(declared, (black, busy))| {
-        output(declared, images, [black, busy], spec).map_err(|reason| wrong(format!("output {} {reason}", declared.name)))
+        output(declared, images, [black, busy], spec)
+            .map_err(|reason| wrong(format!("output {} {reason}", declared.name)))
     });
     let outputs = outputs.collect::<Result<Vec<Port>, _>>()?;
 
@@ -77,7 +78,10 @@ pub fn plan(
             match reason {
                 Ok(()) => config.max_batch(),
                 Err(reason) => {
-                    tracing::warn!(reason, "the model's batch axis is free and a batch of two fails: one at a time");
+                    tracing::warn!(
+                        reason,
+                        "the model's batch axis is free and a batch of two fails: one at a time"
+                    );
                     1
                 }
             }
@@ -85,7 +89,11 @@ pub fn plan(
         (None, None) => 1,
     };
     if max_batch < config.max_batch {
-        tracing::info!(max_batch, configured = config.max_batch, "the model takes smaller batches than configured");
+        tracing::info!(
+            max_batch,
+            configured = config.max_batch,
+            "the model takes smaller batches than configured"
+        );
     }
     Ok((Plan { input, outputs, fixed_batch }, max_batch))
 }
@@ -99,10 +107,13 @@ pub fn input_dims(input: &InputSpec) -> [usize; 3] {
     }
 }
 
-type Probed = (Option<Element>, Vec<usize>);
-
 /// One output, from what the session declares and what two pictures gave.
-fn output(declared: &TensorInfo, images: usize, [black, busy]: [&Probed; 2], spec: &ModelSpec) -> Result<Port, String> {
+fn output(
+    declared: &TensorInfo,
+    images: usize,
+    [black, busy]: [&Probed; 2],
+    spec: &ModelSpec,
+) -> Result<Port, String> {
     let element = match (black.0, busy.0) {
         (Some(element), Some(other)) if element == other => element,
         _ => return Err("changes its element type, or has one that cannot be served".to_owned()),
@@ -112,7 +123,9 @@ fn output(declared: &TensorInfo, images: usize, [black, busy]: [&Probed; 2], spe
         return Err("is a single number; a batch axis in front is needed".to_owned());
     };
     if *first != images || busy[0] != images || one.len() != two.len() {
-        return Err(format!("came as {black:?} and {busy:?} for {images} images; a batch axis in front is needed"));
+        return Err(format!(
+            "came as {black:?} and {busy:?} for {images} images; a batch axis in front is needed"
+        ));
     }
     // Rows that happened to be the same for both pictures: the graph ends in its own NMS and does not say how many.
     let own_nms = matches!(spec.decoder, Decoder::EndToEnd | Decoder::SsdPost { .. });
@@ -147,20 +160,25 @@ fn stacked(two: &[Probed], outputs: &[Port]) -> Result<(), String> {
     Ok(())
 }
 
-/// Fills an input with pixels of noise, always the same, as preprocessing would write them.
+/// Fills an input with pixels of noise, always the same, as preprocessing would write them. It is dark noise, as a
+/// photograph of the night would be: nothing that a model is likely to take for something special.
 pub fn noise(input: &InputSpec, bytes: &mut [u8]) {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 56) as u8
+        (state >> 57) as u8
     };
     let value = |pixel: u8| (f32::from(pixel) * input.scale - input.mean[0]) / input.std[0];
     match input.element {
-        Element::F32 => bytes.chunks_exact_mut(4).for_each(|to| to.copy_from_slice(&value(next()).to_ne_bytes())),
+        Element::F32 => {
+            bytes.chunks_exact_mut(4).for_each(|to| to.copy_from_slice(&value(next()).to_ne_bytes()))
+        }
         Element::F16 => {
-            bytes.chunks_exact_mut(2).for_each(|to| to.copy_from_slice(&f16::from_f32(value(next())).to_ne_bytes()));
+            bytes
+                .chunks_exact_mut(2)
+                .for_each(|to| to.copy_from_slice(&f16::from_f32(value(next())).to_ne_bytes()));
         }
         Element::U8 | Element::I32 | Element::I64 => {
             bytes.chunks_exact_mut(input.element.bytes()).for_each(|to| to[0] = next());

@@ -62,8 +62,16 @@ fn serve(
     let longest = warm(&model, &file.path, &board, boot.slot)?;
 
     let events = listen(receiver)?;
-    let mut engine =
-        Engine { boot, config: &config, board, model, path: &file.path, bells: Some(bells), longest, lanes: None };
+    let mut engine = Engine {
+        boot,
+        config: &config,
+        board,
+        model,
+        path: &file.path,
+        bells: Some(bells),
+        longest,
+        lanes: None,
+    };
     let mut draining: Option<Instant> = None;
     loop {
         match events.recv_timeout(BEAT) {
@@ -87,11 +95,14 @@ fn serve(
         }
         engine.watch();
         if draining.is_some_and(|until| engine.is_idle() || Instant::now() >= until) {
-            let _ = sender.send(FromChild::Drained);
             break;
         }
     }
     engine.stop();
+    if draining.is_some() {
+        // When the supervisor has gone meanwhile there is nobody to tell.
+        let _ = sender.send(FromChild::Drained);
+    }
     Ok(())
 }
 
@@ -115,7 +126,8 @@ impl Engine<'_> {
         let (Some(bells), [fd]) = (self.bells.take(), &fds[..]) else {
             return Err(wrong(format!("attached twice, or with {} descriptors", fds.len())));
         };
-        let arena = EngineArena::attach(fd, Bells::from_fds(bells)).map_err(|error| wrong(error.to_string()))?;
+        let arena =
+            EngineArena::attach(fd, Bells::from_fds(bells)).map_err(|error| wrong(error.to_string()))?;
         let own = sizes(&self.model);
         let theirs = (arena.geometry().input_bytes, arena.geometry().output_bytes.clone());
         if own != theirs || arena.generation() != generation || arena.geometry() != geometry {
@@ -128,10 +140,12 @@ impl Engine<'_> {
             slot: self.boot.slot,
             max_delay: self.config.max_delay,
         };
-        let (lanes, warmed) = Lanes::start(service)
-            .map_err(|error| EngineError::System(format!("cannot start a lane: {error}; raise the limit of tasks")))?;
+        let (lanes, warmed) = Lanes::start(service).map_err(|error| {
+            EngineError::System(format!("cannot start a lane: {error}; raise the limit of tasks"))
+        })?;
         for result in warmed {
-            let took = result.map_err(|error| model_error(self.path, &format!("a lane cannot run it: {error}")))?;
+            let took =
+                result.map_err(|error| model_error(self.path, &format!("a lane cannot run it: {error}")))?;
             self.longest = self.longest.max(took);
             self.board.engine(self.boot.slot).beat();
         }
@@ -148,7 +162,12 @@ impl Engine<'_> {
         if !self.config.run_timeout.is_zero()
             && let Some((lane, lasts)) = self.lanes.as_ref().and_then(|lanes| lanes.stuck(limit))
         {
-            tracing::error!(lane, ?lasts, ?limit, "a run is stuck: the engine ends itself, to be started again");
+            tracing::error!(
+                lane,
+                ?lasts,
+                ?limit,
+                "a run is stuck: the engine ends itself, to be started again"
+            );
             std::process::abort();
         }
         self.board.engine(self.boot.slot).beat();
@@ -177,7 +196,8 @@ fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Duration,
     };
     for images in sizes {
         let run = model.warm(images);
-        let took = run.map_err(|error| model_error(path, &format!("a batch of {images} does not run: {error}")))?;
+        let took =
+            run.map_err(|error| model_error(path, &format!("a batch of {images} does not run: {error}")))?;
         longest = longest.max(took);
         board.engine(slot).beat();
     }
@@ -233,6 +253,8 @@ fn listen(mut receiver: ControlReceiver) -> Result<Receiver<Received>, EngineErr
         }
     };
     let thread = std::thread::Builder::new().name("control".to_owned()).spawn(listener);
-    thread.map_err(|error| EngineError::System(format!("cannot start a thread: {error}; raise the limit of tasks")))?;
+    thread.map_err(|error| {
+        EngineError::System(format!("cannot start a thread: {error}; raise the limit of tasks"))
+    })?;
     Ok(heard)
 }

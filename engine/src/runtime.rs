@@ -157,14 +157,16 @@ impl Places {
 /// Prefixes of the cache's folders that hold a library for `device`, the better ones first.
 fn folders(device: Device) -> impl Iterator<Item = &'static str> {
     // The GPU build runs on the CPU as well, so it serves when it is all there is.
-    let folders: &[_] = if device == Device::Cpu { &["onnxruntime-", "onnxruntime-gpu-"] } else { &["onnxruntime-gpu-"] };
+    let folders: &[_] =
+        if device == Device::Cpu { &["onnxruntime-", "onnxruntime-gpu-"] } else { &["onnxruntime-gpu-"] };
     folders.iter().copied()
 }
 
 /// The newest library of the cache folder.
 fn newest(cache: &Path, device: Device) -> Option<PathBuf> {
     folders(device).find_map(|prefix| {
-        let names = std::fs::read_dir(cache).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let names =
+            std::fs::read_dir(cache).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let found = names.filter_map(|name| {
             let version = name.strip_prefix(prefix)?;
             let library = cache.join(&name).join(format!("{LIBRARY}.{version}"));
@@ -216,7 +218,8 @@ fn version_of(path: &Path) -> String {
 }
 
 fn unusable(path: &Path, error: &ort::LoadDynamicError) -> EngineError {
-    let reason = format!("{error}; version {VERSION} is known to work, fetch it with `scripts/fetch-runtime`");
+    let reason =
+        format!("{error}; version {VERSION} is known to work, fetch it with `scripts/fetch-runtime`");
     EngineError::Runtime { path: path.to_path_buf(), reason }
 }
 

@@ -85,7 +85,10 @@ fn device(builder: SessionBuilder, device: Device) -> Result<SessionBuilder, Eng
 /// [`EngineError::Model`] for more than one input, and for a value that is no tensor of a served element type.
 pub fn describe(session: &Session, path: &Path) -> Result<RawModel, EngineError> {
     let tensors = |outlets: &[Outlet], what: &str| -> Result<Vec<TensorInfo>, EngineError> {
-        outlets.iter().map(|outlet| tensor(outlet, what).map_err(|reason| model_error(path, &reason))).collect()
+        outlets
+            .iter()
+            .map(|outlet| tensor(outlet, what).map_err(|reason| model_error(path, &reason)))
+            .collect()
     };
     let inputs = tensors(session.inputs(), "input")?;
     let outputs = tensors(session.outputs(), "output")?;
@@ -147,7 +150,8 @@ pub(crate) fn model_error(path: &Path, reason: &str) -> EngineError {
 fn device_error(device: Device, message: &str) -> EngineError {
     let first = message.lines().next().unwrap_or_default();
     // Nothing a restart changes: the libraries that the provider needs are not installed.
-    let transient = !(message.contains("cannot open shared object") || message.contains("Failed to load library"));
+    let transient =
+        !(message.contains("cannot open shared object") || message.contains("Failed to load library"));
     let reason = format!(
         "{first}; check the driver with `nvidia-smi` and that CUDA 13 and cuDNN 9 are in the library path, or set \
          engine.device = \"cpu\""
