@@ -1,0 +1,63 @@
+//! Whether a detect request may begin. Decided from the header and the board alone, before a byte of the body is
+//! read, so that a refusal costs next to nothing. Owns the rule and the time after which coming back makes sense.
+
+use crate::error::{Code, RequestError};
+use crate::link::Attached;
+use crate::service::{InFlight, Service};
+use shm_proto::board::ServiceState;
+use shm_proto::clock::Nanos;
+use std::sync::Arc;
+
+/// When to come back to a service that has no engine: a restart with a small model takes about this long.
+const ENGINE_RETRY: u32 = 2;
+/// Longest time that a refused client is told to stay away.
+const LONGEST_RETRY: u32 = 60;
+
+/// A request that was let in: counted until it is dropped, and with the model it will be answered by.
+pub struct Admitted<'a> {
+    /// The model generation.
+    pub attached: Arc<Attached>,
+    _in_flight: InFlight<'a>,
+}
+
+/// Lets a request in, or says why not and when to come back.
+///
+/// # Errors
+/// `draining`, `engine_unavailable` or `overloaded`, each with `Retry-After`.
+pub fn admit(service: &Service, arrived: Nanos) -> Result<Admitted<'_>, RequestError> {
+    if service.is_closed() {
+        return Err(RequestError::from(Code::Draining).retry_after(1));
+    }
+    match service.board.state() {
+        // While an engine is replaced requests wait in the arena for the next one: latency, not errors. While
+        // the service drains, those that still come over an open connection are served.
+        ServiceState::Ready | ServiceState::EngineDown | ServiceState::Draining => {}
+        ServiceState::Starting => return Err(unavailable("the service is starting")),
+        ServiceState::Failed => return Err(unavailable("the engine could not be brought back")),
+    }
+    let attached = service.link.current().ok_or_else(|| unavailable("no model is loaded"))?;
+    // Counted first and checked then, so that two frontends cannot both take the last place.
+    let in_flight = service.enter_request(arrived);
+    let now_in_flight = service.board.in_flight();
+    if now_in_flight > service.config.frontend.max_concurrency {
+        let rate = service.history().rate();
+        return Err(RequestError::from(Code::Overloaded).retry_after(retry_after(now_in_flight, rate)));
+    }
+    Ok(Admitted { attached, _in_flight: in_flight })
+}
+
+fn unavailable(why: &'static str) -> RequestError {
+    Code::EngineUnavailable.because(why).retry_after(ENGINE_RETRY)
+}
+
+/// Seconds in which what is in flight will have been answered at this rate (per second).
+fn retry_after(in_flight: u32, rate: f64) -> u32 {
+    if rate <= 0.0 {
+        return 1;
+    }
+    // The cast saturates, also for rates near zero.
+    ((f64::from(in_flight) / rate).ceil() as u32).clamp(1, LONGEST_RETRY)
+}
+
+#[cfg(test)]
+mod tests;

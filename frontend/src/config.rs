@@ -1,0 +1,161 @@
+//! The frontend's part of the configuration: `[frontend]`, `[images]` and `[inputs]`. Owns keys, defaults and
+//! which values make no sense; applying them is done where the values are used.
+
+use crate::inputs::{InputsConfig, InputsError};
+use serde::{Deserialize, Serialize};
+use shm_proto::units;
+use std::time::Duration;
+use vision::decode::Limits;
+
+/// What a frontend is told when it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[frontend]`.
+    pub frontend: FrontendConfig,
+    /// `[images]`.
+    pub images: ImagesConfig,
+    /// `[inputs]`.
+    pub inputs: InputsConfig,
+}
+
+/// `[frontend]`: connections, admission and deadlines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FrontendConfig {
+    /// Threads of one frontend that decode and resize. 0: the cores divided by the number of frontends.
+    pub decode_threads: u32,
+    /// Most detect requests in flight in the whole service; one more is answered 429 with `Retry-After`.
+    pub max_concurrency: u32,
+    /// A request that is not answered after this time is answered 504. `X-Timeout-Ms` can only shorten it.
+    #[serde(with = "units::duration")]
+    pub deadline: Duration,
+    /// From a connection to its first byte, and from there to the end of the header.
+    #[serde(with = "units::duration")]
+    pub header_timeout: Duration,
+    /// How long a connection may lie idle between two requests. Longer than the 60 seconds after which nginx
+    /// closes its side, so that a proxy never sends into a connection that closes.
+    #[serde(with = "units::duration")]
+    pub keep_alive: Duration,
+    /// Longest time in which a client takes no byte of its answer.
+    #[serde(with = "units::duration")]
+    pub write_timeout: Duration,
+    /// Most open connections of one frontend; one more is answered 503. Never more than the limit of open files
+    /// leaves room for.
+    pub max_connections: u32,
+}
+
+impl Default for FrontendConfig {
+    fn default() -> Self {
+        Self {
+            decode_threads: 0,
+            max_concurrency: 256,
+            deadline: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(10),
+            max_connections: 8192,
+        }
+    }
+}
+
+/// `[images]`: what a picture may cost. Checked from its header, before anything is allocated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImagesConfig {
+    /// Most pixels.
+    pub max_pixels: u64,
+    /// Longest side in pixels.
+    pub max_side: u32,
+    /// Shortest side in pixels.
+    pub min_side: u32,
+    /// Greatest ratio of the long to the short side.
+    pub max_aspect: u32,
+    /// Most scans of a JPEG; each is a pass over the whole picture.
+    pub max_scans: u32,
+    /// Most memory that decoding one picture may take.
+    #[serde(with = "units::bytes")]
+    pub max_memory: u64,
+    /// Quality, 1–100, of the JPEG that `format=image` answers.
+    pub jpeg_quality: u8,
+}
+
+impl Default for ImagesConfig {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            max_pixels: limits.max_pixels,
+            max_side: limits.max_side,
+            min_side: limits.min_side,
+            max_aspect: limits.max_aspect,
+            max_scans: limits.max_scans,
+            max_memory: limits.max_alloc,
+            jpeg_quality: 85,
+        }
+    }
+}
+
+impl ImagesConfig {
+    /// The decoder's limits.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_pixels: self.max_pixels,
+            max_side: self.max_side,
+            min_side: self.min_side,
+            max_aspect: self.max_aspect,
+            max_scans: self.max_scans,
+            max_alloc: self.max_memory,
+            ..Limits::default()
+        }
+    }
+}
+
+/// A value that makes no sense, with the key and what it may be.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// In `[frontend]` or `[images]`.
+    #[error("{key} must be {wanted}")]
+    Value {
+        /// The key as it stands in the file.
+        key: &'static str,
+        /// What is allowed.
+        wanted: &'static str,
+    },
+    /// In `[inputs]`.
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+}
+
+impl Config {
+    /// Refuses values that no service can run with.
+    ///
+    /// # Errors
+    /// The first such value, by its key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Config { frontend, images, inputs } = self;
+        let positive = |value: Duration| value >= Duration::from_millis(1);
+        let rules = [
+            ("frontend.decode_threads", frontend.decode_threads <= 1024, "at most 1024"),
+            ("frontend.max_concurrency", frontend.max_concurrency > 0, "at least 1"),
+            ("frontend.deadline", positive(frontend.deadline), "at least 1ms"),
+            ("frontend.header_timeout", positive(frontend.header_timeout), "at least 1ms"),
+            ("frontend.keep_alive", positive(frontend.keep_alive), "at least 1ms"),
+            ("frontend.write_timeout", positive(frontend.write_timeout), "at least 1ms"),
+            ("frontend.max_connections", frontend.max_connections > 0, "at least 1"),
+            ("images.max_pixels", images.max_pixels > 0, "at least 1"),
+            ("images.max_side", images.max_side > 0, "at least 1"),
+            ("images.min_side", images.min_side <= images.max_side, "at most images.max_side"),
+            ("images.max_aspect", images.max_aspect > 0, "at least 1"),
+            ("images.max_scans", images.max_scans > 0, "at least 1"),
+            ("images.max_memory", images.max_memory >= 1 << 20, "at least 1MiB"),
+            ("images.jpeg_quality", (1..=100).contains(&images.jpeg_quality), "1 to 100"),
+        ];
+        if let Some((key, _, wanted)) = rules.into_iter().find(|(_, holds, _)| !holds) {
+            return Err(ConfigError::Value { key, wanted });
+        }
+        Ok(inputs.check()?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! `POST /detect`: a picture in, detections or classes out.
+
+use super::Call;
+use crate::admission::{self, Admitted};
+use crate::error::{Code, RequestError};
+use crate::inputs::{InputType, RawOptions};
+use crate::options::{Choices, Format};
+use crate::pipeline::{self, Answer, Found, Order};
+use crate::reply::Reply;
+use crate::service::Service;
+use crate::work::Turn;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use shm_proto::board::{Counter, Stage};
+use shm_proto::clock::{self, Nanos};
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use vision::draw::{Annotation, annotate, encode_jpeg};
+use vision::model::{ModelFacts, ModelSpec};
+
+/// Answers the request, or refuses it, by its deadline.
+///
+/// # Errors
+/// Whatever refuses a picture; `deadline_exceeded` when the deadline passes first.
+pub async fn answer<B>(service: &Arc<Service>, call: &Call<'_>, body: B) -> Result<Reply, RequestError>
+where
+    B: hyper::body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let admitted = admission::admit(service, call.arrived)?;
+    let choices = Choices::parse(call.head.uri.query())?;
+    // Refused now if it must be, rather than after the body was read.
+    choices.resolve(&admitted.attached.facts.spec)?;
+    let limit = time_limit(&call.head.headers, service.config.frontend.deadline)?;
+    let deadline = Instant::now() + limit;
+    let work = detect(service, &admitted, call, body, choices, (deadline, limit));
+    // Dropping the work gives back whatever it holds.
+    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Code::DeadlineExceeded.into()))
+}
+
+async fn detect<B>(
+    service: &Arc<Service>,
+    admitted: &Admitted<'_>,
+    call: &Call<'_>,
+    body: B,
+    mut choices: Choices,
+    (deadline, limit): (Instant, Duration),
+) -> Result<Reply, RequestError>
+where
+    B: hyper::body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let facts = &admitted.attached.facts;
+    let input = service.inputs.read(call.head, body, deadline).await?;
+    let read = clock::now();
+    count_input(service, call.head.headers.get(CONTENT_LENGTH), input.kind, input.bytes.len());
+    take_over(&mut choices, &input.options)?;
+    let order = Order {
+        bytes: input.bytes,
+        options: choices.resolve(&facts.spec)?,
+        keep: choices.format() == Format::Image,
+        arrived: call.arrived,
+        read,
+        deadline: call.arrived.saturating_add(limit.as_nanos() as Nanos),
+    };
+    let found = pipeline::run(service, &admitted.attached, order).await?;
+    respond(service, admitted, call.id, input.kind, found).await
+}
+
+/// Counts what came. The length of a chunked body is not known any more; its picture's is the best guess.
+fn count_input(service: &Service, length: Option<&http::HeaderValue>, kind: InputType, bytes: usize) {
+    let process = service.process();
+    let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    process.add(Counter::BytesIn, length.unwrap_or(bytes as u64));
+    process.add(
+        match kind {
+            InputType::Url => Counter::InputUrl,
+            InputType::Bytes => Counter::InputBytes,
+            InputType::Base64 => Counter::InputBase64,
+            InputType::Path => Counter::InputPath,
+            InputType::File => Counter::InputFile,
+        },
+        1,
+    );
+}
+
+/// Adds the options that came in the body to those of the query.
+fn take_over(choices: &mut Choices, raw: &RawOptions) -> Result<(), RequestError> {
+    let RawOptions { score, iou, top_k, classes, format } = raw;
+    for (name, value) in
+        [("score", score), ("iou", iou), ("top_k", top_k), ("classes", classes), ("format", format)]
+    {
+        if let Some(value) = value {
+            choices.choose(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// How long this request may take: as configured, or less if it says so.
+fn time_limit(headers: &HeaderMap, configured: Duration) -> Result<Duration, RequestError> {
+    let Some(value) = headers.get("x-timeout-ms") else { return Ok(configured) };
+    let millis: Option<u64> =
+        value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|&ms| ms > 0);
+    let millis = millis.ok_or_else(|| {
+        Code::BadParameter.because("X-Timeout-Ms must be a whole number of milliseconds above 0")
+    })?;
+    Ok(Duration::from_millis(millis).min(configured))
+}
+
+/// Makes the answer and closes its books.
+async fn respond(
+    service: &Service,
+    admitted: &Admitted<'_>,
+    id: &str,
+    kind: InputType,
+    mut found: Found,
+) -> Result<Reply, RequestError> {
+    let facts = &admitted.attached.facts;
+    let picture = match found.picture.take() {
+        Some(picture) => Some(draw(service, &facts.spec, &found.answer, picture).await?),
+        None => None,
+    };
+    let times = found.marks.times(clock::now());
+    let reply = match picture {
+        Some(jpeg) => Reply::new("image/jpeg", jpeg),
+        None => Reply::json(&Document { id, facts, kind, found: &found, times }),
+    };
+    let process = service.process();
+    process.add(Counter::Detections, 1);
+    for (stage, nanos) in Stage::ALL.iter().zip(times) {
+        process.record(*stage, nanos);
+    }
+    Ok(reply.server_timing(&server_timing(&times)))
+}
+
+/// Draws the boxes and encodes the picture, on the pool.
+async fn draw(
+    service: &Service,
+    spec: &ModelSpec,
+    answer: &Answer,
+    mut picture: vision::picture::Picture,
+) -> Result<Vec<u8>, RequestError> {
+    let annotations: Vec<Annotation> = match answer {
+        Answer::Detections(detections) => detections
+            .iter()
+            .map(|found| Annotation {
+                r#box: found.bbox,
+                label: label(spec, found.class),
+                score: found.score,
+                class: found.class,
+            })
+            .collect(),
+        Answer::Classes(_) => Vec::new(),
+    };
+    let quality = service.config.images.jpeg_quality;
+    let job = move |_: &mut _| {
+        annotate(&mut picture, &annotations);
+        encode_jpeg(&picture, quality)
+    };
+    service.pool.run(Turn::Soon, job).await?.map_err(|error| {
+        tracing::error!(%error, "an answer could not be drawn");
+        Code::Internal.into()
+    })
+}
+
+/// A class's name; its number where it has none.
+fn label(spec: &ModelSpec, class: usize) -> String {
+    spec.labels.get(class).cloned().unwrap_or_else(|| class.to_string())
+}
+
+fn server_timing(times: &[Nanos; Stage::COUNT]) -> String {
+    let mut text = String::with_capacity(200);
+    for (stage, nanos) in Stage::ALL.iter().zip(times) {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{};dur={:.3}", stage.name(), millis(*nanos));
+    }
+    text
+}
+
+fn millis(nanos: Nanos) -> f64 {
+    rounded(nanos as f64 / 1e6, 3)
+}
+
+fn rounded(value: f64, decimals: i32) -> f64 {
+    let factor = 10f64.powi(decimals);
+    (value * factor).round() / factor
+}
+
+/// The answer as JSON, written straight from what was found.
+struct Document<'a> {
+    id: &'a str,
+    facts: &'a ModelFacts,
+    kind: InputType,
+    found: &'a Found,
+    times: [Nanos; Stage::COUNT],
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let spec = &self.facts.spec;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", self.id)?;
+        map.serialize_entry("model", &spec.name)?;
+        map.serialize_entry("type", self.kind.name())?;
+        map.serialize_entry("width", &self.found.width)?;
+        map.serialize_entry("height", &self.found.height)?;
+        match &self.found.answer {
+            Answer::Detections(found) => {
+                let rows: Vec<_> = found
+                    .iter()
+                    .map(|d| Row {
+                        spec,
+                        class: d.class,
+                        score: d.score,
+                        bbox: Some(d.bbox),
+                        keypoints: d.keypoints.as_deref(),
+                    })
+                    .collect();
+                map.serialize_entry("detections", &rows)?;
+            }
+            Answer::Classes(found) => {
+                let rows: Vec<_> = found
+                    .iter()
+                    .map(|c| Row { spec, class: c.class, score: c.score, bbox: None, keypoints: None })
+                    .collect();
+                map.serialize_entry("classes", &rows)?;
+            }
+        }
+        map.serialize_entry("timing_ms", &Timing(&self.times))?;
+        map.end()
+    }
+}
+
+/// One detection or class.
+struct Row<'a> {
+    spec: &'a ModelSpec,
+    class: usize,
+    score: f32,
+    bbox: Option<[f32; 4]>,
+    keypoints: Option<&'a [[f32; 2]]>,
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("label", &label(self.spec, self.class))?;
+        map.serialize_entry("class", &self.class)?;
+        map.serialize_entry("score", &rounded(self.score.into(), 4))?;
+        if let Some(corners) = self.bbox {
+            map.serialize_entry("box", &corners.map(|v| rounded(v.into(), 2)))?;
+        }
+        if let Some(points) = self.keypoints {
+            let points: Vec<_> = points.iter().map(|point| point.map(|v| rounded(v.into(), 2))).collect();
+            map.serialize_entry("keypoints", &points)?;
+        }
+        map.end()
+    }
+}
+
+/// The stages' times in milliseconds, by name.
+struct Timing<'a>(&'a [Nanos; Stage::COUNT]);
+
+impl Serialize for Timing<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_map(Stage::ALL.iter().zip(self.0).map(|(stage, nanos)| (stage.name(), millis(*nanos))))
+    }
+}
+
+#[cfg(test)]
+mod tests;

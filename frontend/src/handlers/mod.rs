@@ -1,0 +1,20 @@
+//! What each route does, in three verbs: parse, submit, respond.
+
+pub mod detect;
+pub mod health;
+pub mod monitoring;
+pub mod pages;
+
+use http::request::Parts;
+use shm_proto::clock::Nanos;
+
+/// A request as a handler sees it, without its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its method, target and headers.
+    pub head: &'a Parts,
+    /// When its header was there.
+    pub arrived: Nanos,
+}

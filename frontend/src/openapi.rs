@@ -1,0 +1,200 @@
+//! `/openapi.json`: the API as the code has it. Codes come from the error table, options from the option table,
+//! limits from the configuration; a test compares the paths with the router's.
+
+use crate::config::Config;
+use crate::error::Code;
+use crate::inputs::InputType;
+use crate::options;
+use serde_json::{Map, Value, json};
+use shm_proto::board::Stage;
+
+/// The description of a service with this configuration.
+pub fn document(config: &Config) -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "detectd",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Detection and classification of images.",
+        },
+        "servers": [{ "url": "/" }],
+        "paths": {
+            "/": { "get": page("The page.", "text/html") },
+            "/app.css": { "get": page("The page's looks.", "text/css") },
+            "/app.js": { "get": page("The page's script.", "text/javascript") },
+            "/detect": { "post": detect(config) },
+            "/healthz": { "get": page("Whether the process lives.", "text/plain") },
+            "/livez": { "get": page("Whether the process lives.", "text/plain") },
+            "/metrics": { "get": page("Figures of the whole service for Prometheus.", "text/plain") },
+            "/openapi.json": { "get": page("This document.", "application/json") },
+            "/readyz": { "get": ready() },
+            "/robots.txt": { "get": page("Nothing here is to be indexed.", "text/plain") },
+            "/stats": { "get": page("Figures of the whole service.", "application/json") },
+        },
+        "components": { "schemas": schemas() },
+    })
+}
+
+fn page(summary: &str, media_type: &str) -> Value {
+    json!({ "summary": summary, "responses": { "200": { "description": "OK", "content": { media_type: {} } } } })
+}
+
+fn ready() -> Value {
+    let mut ready = page("Whether the engine is warm and requests are accepted.", "text/plain");
+    ready["responses"]["503"] = problem(&[Code::EngineUnavailable, Code::Draining]);
+    ready
+}
+
+fn detect(config: &Config) -> Value {
+    let fields = json!({ "$ref": "#/components/schemas/Fields" });
+    let binary = json!({ "schema": { "type": "string", "format": "binary" } });
+    let mut responses = Map::new();
+    responses.insert(
+        "200".to_owned(),
+        json!({
+            "description": "What was found.",
+            "headers": {
+                "X-Request-Id": { "schema": { "type": "string" } },
+                "Server-Timing": { "schema": { "type": "string" } },
+            },
+            "content": {
+                "application/json": { "schema": { "$ref": "#/components/schemas/Answer" } },
+                "image/jpeg": binary,
+            },
+        }),
+    );
+    let mut statuses: Vec<_> = Code::ALL.iter().map(|code| code.status()).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    for status in statuses {
+        let codes: Vec<_> = Code::ALL.into_iter().filter(|code| code.status() == status).collect();
+        responses.insert(status.as_u16().to_string(), problem(&codes));
+    }
+    json!({
+        "summary": "Finds objects in one image, or classifies it.",
+        "parameters": parameters(),
+        "requestBody": {
+            "required": true,
+            "description": format!(
+                "One image of at most {} bytes, in a body of at most {} bytes.",
+                config.inputs.max_image, config.inputs.max_body
+            ),
+            "content": {
+                "application/json": { "schema": fields },
+                "application/x-www-form-urlencoded": { "schema": fields },
+                "application/form-data": { "schema": fields },
+                "multipart/form-data": { "schema": fields },
+                "image/*": binary,
+                "application/octet-stream": binary,
+            },
+        },
+        "responses": responses,
+    })
+}
+
+/// The schema of each option, by its name.
+fn option(name: &str) -> Value {
+    match name {
+        "score" | "iou" => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        "top_k" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+        "format" => json!({ "type": "string", "enum": ["json", "image"], "default": "json" }),
+        // Names or numbers, separated by commas.
+        _ => json!({ "type": "string" }),
+    }
+}
+
+fn parameters() -> Value {
+    let mut parameters: Vec<Value> = options::NAMES
+        .iter()
+        .map(|name| json!({ "name": name, "in": "query", "schema": option(name) }))
+        .collect();
+    parameters.push(
+        json!({ "name": "type", "in": "query", "schema": { "type": "string", "enum": input_types() } }),
+    );
+    parameters.push(
+        json!({ "name": "X-Request-Id", "in": "header", "schema": { "type": "string", "maxLength": 128 } }),
+    );
+    parameters.push(
+        json!({ "name": "X-Timeout-Ms", "in": "header", "schema": { "type": "integer", "minimum": 1 } }),
+    );
+    parameters.into()
+}
+
+fn input_types() -> Vec<&'static str> {
+    InputType::ALL.iter().map(|kind| kind.name()).collect()
+}
+
+fn problem(codes: &[Code]) -> Value {
+    let names: Vec<_> = codes.iter().map(|code| code.name()).collect();
+    let titles: Vec<_> = codes.iter().map(|code| format!("{}: {}.", code.name(), code.title())).collect();
+    json!({
+        "description": titles.join(" "),
+        "content": { "application/problem+json": { "schema": { "allOf": [
+            { "$ref": "#/components/schemas/Problem" },
+            { "properties": { "code": { "enum": names } } },
+        ] } } },
+    })
+}
+
+fn schemas() -> Value {
+    let number = json!({ "type": "number" });
+    let text = json!({ "type": "string" });
+    let times: Map<String, Value> =
+        Stage::ALL.iter().map(|stage| (stage.name().to_owned(), number.clone())).collect();
+    let mut fields: Map<String, Value> =
+        options::NAMES.iter().map(|name| ((*name).to_owned(), option(name))).collect();
+    fields.insert("type".to_owned(), json!({ "type": "string", "enum": input_types() }));
+    fields.insert(
+        "img".to_owned(),
+        json!({
+            "description": "The image as the type says: base64, an address, a path on the server, the bytes as an \
+                            array of integers, or a file part.",
+            "oneOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": 255 } },
+            ],
+        }),
+    );
+    let pair =
+        |items: usize| json!({ "type": "array", "items": number, "minItems": items, "maxItems": items });
+    let class = json!({ "label": text, "class": { "type": "integer" }, "score": number });
+    let mut detection = class.clone();
+    detection["box"] = pair(4);
+    detection["keypoints"] = json!({ "type": "array", "items": pair(2) });
+    json!({
+        "Fields": { "type": "object", "required": ["img"], "properties": fields },
+        "Answer": {
+            "type": "object",
+            "required": ["id", "model", "type", "width", "height", "timing_ms"],
+            "properties": {
+                "id": text,
+                "model": text,
+                "type": { "type": "string", "enum": input_types() },
+                "width": { "type": "integer" },
+                "height": { "type": "integer" },
+                "detections": { "type": "array", "items": {
+                    "type": "object", "required": ["label", "class", "score", "box"], "properties": detection,
+                } },
+                "classes": { "type": "array", "items": {
+                    "type": "object", "required": ["label", "class", "score"], "properties": class,
+                } },
+                "timing_ms": { "type": "object", "properties": times },
+            },
+        },
+        "Problem": {
+            "type": "object",
+            "required": ["type", "title", "status", "detail", "code", "id"],
+            "properties": {
+                "type": { "type": "string", "format": "uri" },
+                "title": text,
+                "status": { "type": "integer" },
+                "detail": text,
+                "code": text,
+                "id": text,
+            },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+use super::*;
+use crate::router::ROUTES;
+
+#[test]
+fn the_paths_are_the_routers() {
+    let document = document(&Config::default());
+    let described: Vec<(&str, Vec<&str>)> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(path, methods)| {
+            (path.as_str(), methods.as_object().unwrap().keys().map(String::as_str).collect())
+        })
+        .collect();
+    let routed: Vec<(&str, Vec<&str>)> = ROUTES
+        .into_iter()
+        .map(|(path, methods)| (path, vec![if methods.starts_with("GET") { "get" } else { "post" }]))
+        .collect();
+    assert_eq!(described, routed);
+}
+
+#[test]
+fn every_code_is_described_where_its_status_is() {
+    let document = document(&Config::default());
+    let responses = &document["paths"]["/detect"]["post"]["responses"];
+    for code in Code::ALL {
+        let response = &responses[code.status().as_str()];
+        let codes = &response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]
+            ["enum"];
+        assert!(codes.as_array().is_some_and(|codes| codes.contains(&code.name().into())), "{}", code.name());
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn check(value: &Value, document: &Value) {
+        match value {
+            Value::Object(map) => {
+                if let Some(target) = map.get("$ref").and_then(Value::as_str) {
+                    let pointer = target.strip_prefix('#').expect("a reference within the document");
+                    assert!(document.pointer(pointer).is_some(), "{target}");
+                }
+                map.values().for_each(|value| check(value, document));
+            }
+            Value::Array(values) => values.iter().for_each(|value| check(value, document)),
+            _ => {}
+        }
+    }
+    let document = document(&Config::default());
+    check(&document, &document);
+}
+
+#[test]
+fn options_have_the_schema_of_what_they_are() {
+    for name in options::NAMES {
+        assert!(option(name)["type"].is_string(), "{name}");
+    }
+}

@@ -1,0 +1,51 @@
+//! Clients that are slow, against a whole server with short limits. No test asserts how long anything took.
+
+use crate::testing::Rig;
+use std::time::Duration;
+
+fn rig() -> Rig {
+    Rig::with(
+        |config| {
+            config.frontend.header_timeout = Duration::from_millis(80);
+            config.frontend.keep_alive = Duration::from_millis(80);
+        },
+        4,
+        true,
+    )
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    assert!(rig().connect().is_closed());
+}
+
+#[test]
+fn a_header_that_never_ends_is_answered_408_and_closed() {
+    let rig = rig();
+    let mut client = rig.connect();
+    client.write(b"GET /healthz HTTP/1.1\r\nHost:");
+    let answer = client.answer(false);
+    assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let rig = rig();
+    let mut client = rig.connect();
+    assert_eq!(client.ask("GET /healthz HTTP/1.1\r\nHost: a\r\n", b"").status, 200);
+    assert_eq!(client.ask("GET /healthz HTTP/1.1\r\nHost: a\r\n", b"").status, 200);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_request_that_takes_longer_than_the_header_may_is_answered() {
+    let rig = rig();
+    rig.engine(crate::testing::Engine::Holds);
+    let mut client = rig.connect();
+    client
+        .send("POST /detect HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n", &crate::testing::png(8, 8));
+    std::thread::sleep(Duration::from_millis(250));
+    rig.engine(crate::testing::Engine::Answers);
+    assert_eq!(client.answer(false).status, 200);
+}

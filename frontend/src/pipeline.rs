@@ -1,0 +1,292 @@
+//! One picture's way: decode → seat → tensor → run → detections, with the time of each stage.
+//!
+//! Pixels are worked on in the pool, waiting is done on the runtime. A free seat is taken by the decode thread
+//! itself, so that an unhurried service needs one hop; only when all are taken does the picture wait. Knows
+//! nothing of HTTP.
+
+use crate::error::{Code, RequestError};
+use crate::link::Attached;
+use crate::service::Service;
+use crate::work::{Bench, Turn};
+use bytes::Bytes;
+use shm_proto::arena::{AnsweredSeat, ClaimedSeat, Job, Outcome, SubmittedSeat};
+use shm_proto::board::{Counter, Stage};
+use shm_proto::clock::{self, Nanos};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+use vision::decode::{DecodeError, Limits, decode_into};
+use vision::model::{ModelFacts, OutputFacts, Task};
+use vision::picture::Picture;
+use vision::postprocess::{self, Class, Detection, Options};
+use vision::preprocess::{Placement, write_tensor};
+use vision::tensor::TensorView;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Outputs up to this many bytes are read on the runtime's thread: that takes less time than asking another.
+const INLINE: usize = 64 << 10;
+
+/// One picture to be worked on.
+pub struct Order {
+    /// The encoded picture.
+    pub bytes: Bytes,
+    /// What the request chose.
+    pub options: Options,
+    /// Whether the decoded picture is wanted back.
+    pub keep: bool,
+    /// When the request arrived.
+    pub arrived: Nanos,
+    /// When its bytes were there.
+    pub read: Nanos,
+    /// When an answer is of no use any more.
+    pub deadline: Nanos,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// Columns of the picture.
+    pub width: u32,
+    /// Rows of the picture.
+    pub height: u32,
+    /// Objects or classes.
+    pub answer: Answer,
+    /// The picture, when it was asked for.
+    pub picture: Option<Picture>,
+    /// When each stage began and ended.
+    pub marks: Marks,
+}
+
+/// What the model answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// A detector's.
+    Detections(Vec<Detection>),
+    /// A classifier's.
+    Classes(Vec<Class>),
+}
+
+/// Points in a request's life.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    arrived: Nanos,
+    read: Nanos,
+    decoding: Nanos,
+    decoded: Nanos,
+    writing: Nanos,
+    submitted: Nanos,
+    started: Nanos,
+    ended: Nanos,
+}
+
+impl Marks {
+    /// Nanoseconds of each stage, in the order of [`Stage::ALL`], for a request that is answered now: the stages
+    /// before the last sum to it exactly.
+    pub fn times(&self, answered: Nanos) -> [Nanos; Stage::COUNT] {
+        let span = |from: Nanos, to: Nanos| to.saturating_sub(from);
+        std::array::from_fn(|k| match Stage::ALL[k] {
+            Stage::Read => span(self.arrived, self.read),
+            Stage::Wait => span(self.read, self.decoding) + span(self.decoded, self.writing),
+            Stage::Decode => span(self.decoding, self.decoded),
+            Stage::Preprocess => span(self.writing, self.submitted),
+            Stage::Queue => span(self.submitted, self.started),
+            Stage::Infer => span(self.started, self.ended),
+            Stage::Postprocess => span(self.ended, answered),
+            Stage::Total => span(self.arrived, answered),
+        })
+    }
+}
+
+/// Takes one picture all the way. Dropping the future gives everything back.
+///
+/// # Errors
+/// A picture that cannot be decoded, a deadline that has passed, an engine that failed on it.
+pub async fn run(service: &Service, attached: &Arc<Attached>, order: Order) -> Result<Found, RequestError> {
+    let Order { bytes, options, keep, arrived, read, deadline } = order;
+    let closed = |_| Code::Internal.because("the service has stopped");
+    let permit = service.pictures.clone().acquire_owned().await.map_err(closed)?;
+    let start = Start {
+        attached: attached.clone(),
+        limits: service.config.images.limits(),
+        keep,
+        deadline,
+        marks: Marks { arrived, read, ..Marks::default() },
+    };
+    let prepared =
+        service.pool.run(Turn::Arrival, move |bench| start.prepare(bench, &bytes, permit)).await??;
+    let Written { seat, placement, picture, mut marks } = match prepared {
+        Prepared::Written(written) => written,
+        Prepared::Decoded(decoded) => {
+            service.process().add(Counter::SeatWaits, 1);
+            let seat = attached.seat(arrived).await?;
+            service.pool.run(Turn::Soon, move |bench| decoded.write(bench, seat)).await??
+        }
+    };
+
+    let seat = attached.answer(seat).await?;
+    let run = seat.run();
+    (marks.started, marks.ended) = (run.started, run.ended);
+    match seat.outcome() {
+        Outcome::Done => {}
+        Outcome::Failed => return Err(Code::EngineFailed.into()),
+        Outcome::Expired => return Err(Code::DeadlineExceeded.into()),
+        Outcome::Poison => return Err(Code::PoisonInput.into()),
+    }
+
+    let size: usize = attached.facts.outputs.iter().map(OutputFacts::bytes).sum();
+    let answer = if size <= INLINE {
+        read_outputs(&attached.facts, &seat, &placement, &options)?
+    } else {
+        let attached = attached.clone();
+        let job = move |_: &mut Bench| read_outputs(&attached.facts, &seat, &placement, &options);
+        service.pool.run(Turn::Soon, job).await??
+    };
+    Ok(Found { width: placement.width, height: placement.height, answer, picture, marks })
+}
+
+/// What a thread needs to begin.
+struct Start {
+    attached: Arc<Attached>,
+    limits: Limits,
+    keep: bool,
+    deadline: Nanos,
+    marks: Marks,
+}
+
+/// How far a thread got.
+enum Prepared {
+    /// The seat is with the engine.
+    Written(Written),
+    /// No seat was free.
+    Decoded(Decoded),
+}
+
+/// A picture that waits for a seat. Holds its permit, so that few of them exist.
+struct Decoded {
+    start: Start,
+    picture: Picture,
+    digest: u64,
+    permit: OwnedSemaphorePermit,
+}
+
+/// A seat that the engine has.
+struct Written {
+    seat: SubmittedSeat,
+    placement: Placement,
+    picture: Option<Picture>,
+    marks: Marks,
+}
+
+impl Start {
+    fn prepare(
+        mut self,
+        bench: &mut Bench,
+        bytes: &Bytes,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Prepared, RequestError> {
+        self.marks.decoding = clock::now();
+        let mut picture = std::mem::take(&mut bench.spare);
+        if let Err(error) = decode_into(bytes, &self.limits, &mut picture) {
+            bench.keep(picture);
+            return Err(refusal(&error));
+        }
+        let digest = xxh3_64(bytes);
+        self.marks.decoded = clock::now();
+        let seat = self.attached.seat_at_once();
+        let decoded = Decoded { start: self, picture, digest, permit };
+        match seat {
+            Some(seat) => decoded.write(bench, seat).map(Prepared::Written),
+            None => Ok(Prepared::Decoded(decoded)),
+        }
+    }
+}
+
+impl Decoded {
+    fn write(self, bench: &mut Bench, mut seat: ClaimedSeat) -> Result<Written, RequestError> {
+        let Decoded { start: Start { attached, keep, deadline, mut marks, .. }, picture, digest, permit } =
+            self;
+        marks.writing = clock::now();
+        let placement =
+            write_tensor(&picture, &attached.facts.spec.input, &mut bench.scratch, seat.input_mut())
+                .map_err(|error| {
+                    tracing::error!(%error, "a tensor could not be written");
+                    RequestError::from(Code::Internal)
+                })?;
+        let seat = seat.submit(Job { deadline, digest });
+        marks.submitted = seat.submitted();
+        let picture = if keep {
+            Some(picture)
+        } else {
+            bench.keep(picture);
+            None
+        };
+        drop(permit);
+        Ok(Written { seat, placement, picture, marks })
+    }
+}
+
+/// Reads a seat's outputs as the model's description says.
+fn read_outputs(
+    facts: &ModelFacts,
+    seat: &AnsweredSeat,
+    placement: &Placement,
+    options: &Options,
+) -> Result<Answer, RequestError> {
+    let shapes: Vec<Vec<usize>> =
+        facts.outputs.iter().enumerate().map(|(j, output)| shape_of(output, seat.output(j))).collect();
+    let views: Vec<TensorView<'_>> = facts
+        .outputs
+        .iter()
+        .zip(&shapes)
+        .enumerate()
+        .map(|(j, (output, shape))| TensorView {
+            element: output.element,
+            shape,
+            bytes: data_of(output, shape, seat.output(j)),
+        })
+        .collect();
+    let spec = &facts.spec;
+    let answer = match spec.task {
+        Task::Detect => postprocess::detections(spec, &views, placement, options).map(Answer::Detections),
+        Task::Classify => postprocess::classes(spec, &views, options).map(Answer::Classes),
+    };
+    answer.map_err(|error| {
+        tracing::error!(%error, "outputs could not be read");
+        Code::EngineFailed.because("the model's outputs are not what its description says")
+    })
+}
+
+/// The shape of an output in a seat: as described, with the number of rows the seat says where that is free. The
+/// seat's word is not trusted beyond the room there is.
+fn shape_of(output: &OutputFacts, bytes: &[u8]) -> Vec<usize> {
+    let mut shape = output.shape.clone();
+    if output.dynamic
+        && let (Some(rows), Some(count)) = (shape.first_mut(), bytes.first_chunk::<8>())
+    {
+        *rows = (u64::from_ne_bytes(*count)).min(*rows as u64) as usize;
+    }
+    shape
+}
+
+/// The data of an output in a seat. Empty when the seat is smaller than described, which the reader reports.
+fn data_of<'a>(output: &OutputFacts, shape: &[usize], bytes: &'a [u8]) -> &'a [u8] {
+    let from = if output.dynamic { OutputFacts::DYNAMIC_HEADER } else { 0 };
+    let len = shape.iter().product::<usize>() * output.element.bytes();
+    bytes.get(from..from + len).unwrap_or_default()
+}
+
+/// What a picture that cannot be decoded is answered with.
+fn refusal(error: &DecodeError) -> RequestError {
+    let code = match error {
+        DecodeError::NotAnImage => Code::NotAnImage,
+        DecodeError::Unsupported { .. } => Code::UnsupportedMediaType,
+        DecodeError::TooLarge(_) => Code::ImageTooLarge,
+        DecodeError::TooSmall { .. } | DecodeError::Corrupt { .. } | DecodeError::Panicked { .. } => {
+            Code::CorruptImage
+        }
+        DecodeError::OutOfMemory { .. } => return RequestError::from(Code::Overloaded).retry_after(1),
+    };
+    code.because(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! From a request to its answer: what is refused before any route is looked at, and the one match on method and
+//! path. hyper's types stop here.
+
+use crate::error::{Code, RequestError};
+use crate::handlers::{Call, detect, health, monitoring, pages};
+use crate::reply::Reply;
+use crate::request_id;
+use crate::service::Service;
+use bytes::Bytes;
+use http::header::{EXPECT, HOST};
+use http::request::Parts;
+use http::{Method, Request, Response, Version};
+use http_body_util::Full;
+use shm_proto::clock;
+use std::error::Error;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest request target.
+const MAX_TARGET: usize = 4096;
+
+const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+const ANY: &str = "GET, HEAD, POST, OPTIONS";
+
+/// Every route and the methods it knows, for `Allow`, `OPTIONS` and the API description.
+pub const ROUTES: [(&str, &str); 11] = [
+    ("/", GET),
+    ("/app.css", GET),
+    ("/app.js", GET),
+    ("/detect", POST),
+    ("/healthz", GET),
+    ("/livez", GET),
+    ("/metrics", GET),
+    ("/openapi.json", GET),
+    ("/readyz", GET),
+    ("/robots.txt", GET),
+    ("/stats", GET),
+];
+
+/// Answers a request. Never fails: what goes wrong is a problem document.
+pub async fn handle<B>(service: &Arc<Service>, peer: IpAddr, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: hyper::body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let arrived = clock::now();
+    let id = request_id::choose(request.headers());
+    let (head, body) = request.into_parts();
+    let mut visit = service.visit(&head, peer);
+    let result = match check(&head) {
+        Ok(()) => route(service, &Call { id: &id, head: &head, arrived }, body).await,
+        Err(error) => Err(error),
+    };
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(error) => {
+            visit.refused(error.code);
+            tracing::info!(id, method = %head.method, path = head.uri.path(), %error, "refused");
+            Reply::problem(&error, &id)
+        }
+    };
+    visit.answered(reply.body.len());
+    tracing::debug!(
+        id,
+        peer = %peer,
+        method = %head.method,
+        path = head.uri.path(),
+        status = reply.status.as_u16(),
+        bytes = reply.body.len(),
+        took = ?Duration::from_nanos(clock::now().saturating_sub(arrived)),
+        "answered"
+    );
+    reply.into_response(&id, service.is_closing())
+}
+
+async fn route<B>(service: &Arc<Service>, call: &Call<'_>, body: B) -> Result<Reply, RequestError>
+where
+    B: hyper::body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    // A HEAD is a GET whose body hyper leaves out.
+    let head = call.head;
+    let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+    match (method.as_str(), head.uri.path()) {
+        ("POST", "/detect") => detect::answer(service, call, body).await,
+        ("GET", "/") => Ok(pages::index()),
+        ("GET", "/app.js") => Ok(pages::script()),
+        ("GET", "/app.css") => Ok(pages::style()),
+        ("GET", "/robots.txt") => Ok(pages::robots()),
+        ("GET", "/healthz" | "/livez") => Ok(health::alive()),
+        ("GET", "/readyz") => health::ready(service),
+        ("GET", "/metrics") => Ok(monitoring::metrics(service)),
+        ("GET", "/stats") => Ok(monitoring::stats(service)),
+        ("GET", "/openapi.json") => Ok(monitoring::openapi(service)),
+        ("OPTIONS", "*") => Ok(Reply::options(ANY)),
+        (method, path) => match ROUTES.into_iter().find(|(route, _)| *route == path) {
+            Some((_, methods)) if method == "OPTIONS" => Ok(Reply::options(methods)),
+            Some((_, methods)) => Err(RequestError::from(Code::MethodNotAllowed).allow(methods)),
+            None => Err(Code::NotFound.into()),
+        },
+    }
+}
+
+/// What no route would answer: requests that two readers could take for different ones, and those that ask for
+/// something a server of ours never does.
+fn check(head: &Parts) -> Result<(), RequestError> {
+    if head.method == Method::CONNECT || head.method == Method::TRACE {
+        return Err(RequestError::from(Code::MethodNotAllowed).allow(ANY));
+    }
+    if head.uri.path_and_query().map_or(0, |target| target.as_str().len()) > MAX_TARGET {
+        return Err(Code::UriTooLong.because(format!("the request target may have {MAX_TARGET} bytes")));
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if head.version >= Version::HTTP_11 => {
+            return Err(Code::BadRequest.because("an HTTP/1.1 request needs a Host header"));
+        }
+        (Some(_), Some(_)) => return Err(Code::BadRequest.because("there is more than one Host header")),
+        (host, _) => {
+            let named = host.map(|host| host.as_bytes());
+            if let Some(authority) = head.uri.authority()
+                && named.is_some_and(|named| !named.eq_ignore_ascii_case(authority.as_str().as_bytes()))
+            {
+                return Err(
+                    Code::BadRequest.because("the request target and the Host header name different hosts")
+                );
+            }
+        }
+    }
+    if head
+        .headers
+        .get_all(EXPECT)
+        .iter()
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        return Err(Code::ExpectationFailed.because("the only expectation that is met is 100-continue"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

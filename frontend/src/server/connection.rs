@@ -1,0 +1,176 @@
+//! One connection from its accept to its last byte.
+
+use super::Connections;
+use crate::error::Code;
+use crate::patience::{Limits, Pace, Patient};
+use crate::reply::Reply;
+use crate::request_id;
+use crate::router;
+use crate::service::{Phase, Service};
+use http::HeaderMap;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Most bytes of a request line and its headers, and most header fields; beyond, hyper answers 431.
+const MAX_HEADER: usize = 32 << 10;
+const MAX_FIELDS: usize = 64;
+/// Read buffer of a connection: an ordinary picture in a few reads.
+const MAX_BUFFER: usize = 256 << 10;
+/// How long, and for how many bytes, a connection that was answered before its request was whole is still read:
+/// closing it at once would reset it and take the answer from the client.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 8 << 20;
+
+/// Counts a connection for as long as it lives.
+struct Open {
+    service: Arc<Service>,
+    connections: Arc<Connections>,
+}
+
+impl Open {
+    fn new(service: &Arc<Service>, connections: &Arc<Connections>) -> Self {
+        connections.open.fetch_add(1, Relaxed);
+        service.process().connection_opened();
+        Self { service: service.clone(), connections: connections.clone() }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.service.process().connection_closed();
+        if self.connections.open.fetch_sub(1, Relaxed) == 1 {
+            self.connections.none.notify_waiters();
+        }
+    }
+}
+
+/// Takes an accepted connection over. One above `max` is told so and closed.
+pub(super) fn open(
+    service: &Arc<Service>,
+    connections: &Arc<Connections>,
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    max: u32,
+) {
+    let is_one_too_many = connections.open() >= max;
+    if is_one_too_many && connections.open() >= max.saturating_add(max / 8).saturating_add(8) {
+        // So many that even telling them would cost too much.
+        return;
+    }
+    let counted = Open::new(service, connections);
+    let Ok(stream) = prepared(stream) else { return };
+    tokio::spawn(async move {
+        if is_one_too_many {
+            refuse(&counted.service, stream).await;
+        } else {
+            serve(&counted.service, stream, peer).await;
+        }
+        drop(counted);
+    });
+}
+
+fn prepared(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    // Answers are written whole; waiting for more to send would only delay them.
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream)
+}
+
+async fn serve(service: &Arc<Service>, stream: TcpStream, peer: SocketAddr) {
+    let pace = Pace::default();
+    let config = &service.config.frontend;
+    let limits =
+        Limits { header: config.header_timeout, idle: config.keep_alive, write: config.write_timeout };
+    let io = TokioIo::new(Patient::new(stream, pace.clone(), limits));
+    let handler = service_fn(|request| {
+        let (service, pace) = (service.clone(), pace.clone());
+        Box::pin(async move {
+            pace.turn();
+            let response = router::handle(&service, peer.ip(), request).await;
+            pace.turn();
+            Ok::<_, Infallible>(response)
+        })
+    });
+    // No half-close: a client that closes its side has gone, and what it asked for is dropped.
+    let mut connection = http1::Builder::new()
+        .keep_alive(true)
+        .half_close(false)
+        .header_read_timeout(None)
+        .max_headers(MAX_FIELDS)
+        .max_header_size(MAX_HEADER)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(io, handler);
+
+    let mut phase = service.phase();
+    let served = {
+        let done = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        tokio::select! {
+            served = done => Some(served),
+            _ = phase.wait_for(|phase| *phase == Phase::Closed) => None,
+        }
+    };
+    let served = match served {
+        Some(served) => served,
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+        }
+    };
+    if let Err(error) = &served {
+        tracing::debug!(peer = %peer, %error, "connection ended");
+    }
+    // After a broken connection there is nobody to be polite to.
+    let is_worth_it = served.map_or_else(|error| error.is_parse(), |()| true);
+    let stream = connection.into_parts().io.into_inner().into_inner();
+    if is_worth_it {
+        linger(stream).await;
+    }
+}
+
+/// Tells a client that there is no room for its connection, whatever it is about to ask.
+async fn refuse(service: &Service, mut stream: TcpStream) {
+    let code = Code::TooManyConnections;
+    service.process().count_code(code as usize);
+    let reply = Reply::problem(
+        &code.because("try again soon").retry_after(1),
+        &request_id::choose(&HeaderMap::new()),
+    );
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n",
+        reply.body.len()
+    );
+    let answer = [head.as_bytes(), &reply.body].concat();
+    if timeout(LINGER, stream.write_all(&answer)).await.is_ok_and(|written| written.is_ok()) {
+        linger(stream).await;
+    }
+}
+
+/// Says that no more will come, and reads what the client still sends until it has understood.
+async fn linger(mut stream: TcpStream) {
+    let drained = async {
+        stream.shutdown().await?;
+        let mut rest = [0u8; 16 << 10];
+        let mut seen = 0;
+        while seen < LINGER_BYTES {
+            match stream.read(&mut rest).await? {
+                0 => break,
+                read => seen += read,
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    // However it ends, the connection is over.
+    let _ = timeout(LINGER, drained).await;
+}

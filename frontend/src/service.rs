@@ -1,0 +1,155 @@
+//! What every request of this process shares, and the keeping of its books: who came, what was in flight, how
+//! it ended. Owns no protocol and decides nothing.
+
+use crate::config::Config;
+use crate::error::Code;
+use crate::inputs::Inputs;
+use crate::link::Link;
+use crate::stats::History;
+use crate::work::Pool;
+use http::header::USER_AGENT;
+use http::request::Parts;
+use shm_proto::board::{Board, Counter, Process};
+use shm_proto::clock::{self, Nanos};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, watch};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// Where the service is in its life, as its connections see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Connections are accepted.
+    Open,
+    /// No more are accepted, and each answer ends its connection.
+    Closing,
+    /// Connections without a request are closed, and new requests refused.
+    Closed,
+}
+
+/// The parts of a frontend.
+pub struct Service {
+    /// The configuration.
+    pub config: Config,
+    /// This frontend's slot in the process table.
+    pub slot: u8,
+    /// The figures of the whole service.
+    pub board: Board,
+    /// The way to the engine.
+    pub link: Link,
+    /// The decode threads.
+    pub pool: Pool,
+    /// One permit for each decoded picture that may exist at once.
+    pub pictures: Arc<Semaphore>,
+    /// The inputs.
+    pub inputs: Inputs,
+    history: Mutex<History>,
+    phase: watch::Sender<Phase>,
+}
+
+impl Service {
+    /// Puts the parts together.
+    pub fn new(config: Config, slot: u8, board: Board, link: Link, pool: Pool, inputs: Inputs) -> Arc<Self> {
+        // One more than threads, so that a thread that is done finds the next picture waiting.
+        let pictures = Arc::new(Semaphore::new(pool.threads() + 1));
+        let history = Mutex::new(History::new(&board));
+        let phase = watch::Sender::new(Phase::Open);
+        Arc::new(Self { config, slot, board, link, pool, pictures, inputs, history, phase })
+    }
+
+    /// This process's block on the board.
+    pub fn process(&self) -> Process<'_> {
+        self.board.frontend(self.slot)
+    }
+
+    /// The figures of the last minute.
+    pub fn history(&self) -> MutexGuard<'_, History> {
+        // Snapshots are pushed whole.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the connections where the service is.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// To hear where the service is.
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Whether answers end their connections.
+    pub fn is_closing(&self) -> bool {
+        *self.phase.borrow() >= Phase::Closing
+    }
+
+    /// Whether new requests are refused.
+    pub fn is_closed(&self) -> bool {
+        *self.phase.borrow() >= Phase::Closed
+    }
+
+    /// Begins the books of one request. Calls of the page and of `/detect` are visits; what monitoring asks for
+    /// and what a page loads is not.
+    pub fn visit(&self, head: &Parts, peer: IpAddr) -> Visit<'_> {
+        if matches!(head.uri.path(), "/" | "/detect") {
+            let address = match peer {
+                IpAddr::V4(v4) => xxh3_64(&v4.octets()),
+                IpAddr::V6(v6) => xxh3_64(&v6.octets()),
+            };
+            let agent = head.headers.get(USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
+            self.board.visit(xxh3_64_with_seed(agent, address), address);
+        }
+        Visit { process: self.process(), answered: false }
+    }
+
+    /// Begins the books of a detect request that arrived then.
+    pub fn enter_request(&self, arrived: Nanos) -> InFlight<'_> {
+        let process = self.process();
+        process.request_entered();
+        InFlight { process, arrived }
+    }
+}
+
+/// One request's books. Dropped without an answer, its client has gone.
+pub struct Visit<'a> {
+    process: Process<'a>,
+    answered: bool,
+}
+
+impl Visit<'_> {
+    /// The request was refused with this code.
+    pub fn refused(&mut self, code: Code) {
+        self.process.count_code(code as usize);
+        if code == Code::DeadlineExceeded {
+            self.process.add(Counter::Expired, 1);
+        }
+    }
+
+    /// The request has its answer of this many bytes.
+    pub fn answered(mut self, bytes: usize) {
+        self.answered = true;
+        self.process.add(Counter::Requests, 1);
+        self.process.add(Counter::BytesOut, bytes as u64);
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.process.add(Counter::Cancelled, 1);
+        }
+    }
+}
+
+/// A detect request in flight.
+pub struct InFlight<'a> {
+    process: Process<'a>,
+    arrived: Nanos,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.process.request_left();
+        self.process.add(Counter::InFlightNanos, clock::now().saturating_sub(self.arrived));
+    }
+}
