@@ -1,2 +1,61 @@
-//! detectd
-fn main() {}
+//! `detectd`: one executable that is supervisor, frontend, engine and the operator's commands.
+//!
+//! Parses, runs, exits: what is wrong is said in one line on stderr, and the exit code says whose turn it is.
+#![deny(unsafe_code)]
+
+mod check;
+mod cli;
+mod config;
+mod core;
+mod driver;
+mod inspect;
+mod logging;
+mod pull;
+mod role;
+mod serve;
+mod sockets;
+mod spawn;
+mod status;
+mod systemd;
+
+use clap::Parser;
+use cli::{Cli, Command, ModelCommand};
+use shm_proto::control::Exit;
+use std::process::ExitCode;
+
+/// Why a command ends with a code that is not 0.
+struct Failure {
+    exit: Exit,
+    /// One line; empty when everything has been said.
+    why: String,
+}
+
+impl Failure {
+    fn usage(why: impl ToString) -> Self {
+        Self { exit: Exit::Usage, why: why.to_string() }
+    }
+
+    fn internal(why: impl ToString) -> Self {
+        Self { exit: Exit::Internal, why: why.to_string() }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Model(ModelCommand::Inspect(args)) => inspect::run(&args),
+        Command::Model(ModelCommand::Pull(args)) => pull::run(&args),
+        Command::Role(args) => role::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { exit, why }) => {
+            if !why.is_empty() {
+                eprintln!("detectd: {why}");
+            }
+            ExitCode::from(exit.code())
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line. Flags become overrides of configuration keys; nothing is decided here.
+
+use crate::config::{LogFormat, Override, Sources, env_overrides};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Serves an ONNX detection or classification model over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "detectd", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve, in the foreground, until SIGTERM
+    Serve(ConfigArgs),
+    /// Say whether configuration, model and runtime are good, without serving; exit 0 or 2
+    Check(ConfigArgs),
+    /// Show the processes, rates and state of a running service
+    Status(StatusArgs),
+    /// Look at a model file, or fetch one
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// A child of the supervisor
+    #[command(hide = true)]
+    Role(RoleArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Show what a model file is and how it will be used
+    Inspect(InspectArgs),
+    /// Fetch a file by address and SHA-256
+    Pull(PullArgs),
+}
+
+/// What decides the configuration. Flags win over DETECTD_* variables, those over the file.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Every key of the file can also be set by --set SECTION.KEY=VALUE or by a variable \
+    DETECTD_SECTION__KEY; DETECTD_CONFIG, DETECTD_PROCS, DETECTD_MODEL, DETECTD_LISTEN, DETECTD_NAME, \
+    DETECTD_LOG_LEVEL and DETECTD_LOG_FORMAT are short forms. Flags win over variables, variables over the file.")]
+pub struct ConfigArgs {
+    /// Configuration file; without one the defaults hold
+    #[arg(long, value_name = "FILE", env = "DETECTD_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Number of frontend processes; 0: one per core
+    #[arg(long, value_name = "N")]
+    pub procs: Option<String>,
+    /// The .onnx file to serve
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<String>,
+    /// Address and port, such as 127.0.0.1:8888 or [::]:8888
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Name under which `detectd status` finds the service; the port's number if not given
+    #[arg(long)]
+    pub name: Option<String>,
+    /// error, warn, info, debug or trace, by part if need be: info,engine=debug
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Form of log lines: auto (human on a terminal, json otherwise), human or json
+    #[arg(long, value_name = "FORM")]
+    pub log_format: Option<String>,
+    /// Set any key of the configuration
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+}
+
+impl ConfigArgs {
+    /// File, environment and flags, in the order in which they win.
+    pub fn sources(&self) -> Sources {
+        let variables =
+            std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+        let mut overrides = env_overrides(variables);
+        let flags = [
+            ("--procs", "service.procs", &self.procs),
+            ("--model", "model.path", &self.model),
+            ("--listen", "service.listen", &self.listen),
+            ("--name", "service.name", &self.name),
+            ("--log-level", "log.level", &self.log_level),
+            ("--log-format", "log.format", &self.log_format),
+        ];
+        for (flag, key, value) in flags {
+            if let Some(value) = value {
+                overrides.push(Override {
+                    key: key.to_owned(),
+                    value: value.clone(),
+                    origin: flag.to_owned(),
+                });
+            }
+        }
+        for (key, value) in &self.set {
+            overrides.push(Override {
+                key: key.clone(),
+                value: value.clone(),
+                origin: format!("--set {key}"),
+            });
+        }
+        Sources { file: self.config.clone(), overrides }
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.contains('.') => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("write SECTION.KEY=VALUE, for example engine.lanes=2".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Name of the service; not needed when only one runs
+    #[arg(long, env = "DETECTD_NAME")]
+    pub name: Option<String>,
+    /// The service that listens on this address
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "name")]
+    pub listen: Option<String>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The .onnx file
+    pub file: PathBuf,
+    /// A TOML file that describes it; the one beside the model if not given
+    #[arg(long, value_name = "FILE")]
+    pub sidecar: Option<PathBuf>,
+    /// A file with the classes' names, one a line
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// ONNX Runtime's library
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// http(s) address of the file
+    pub url: String,
+    /// What the file must hash to, in hexadecimal
+    #[arg(long, value_name = "HEX")]
+    pub sha256: String,
+    /// Where to put it; the address's last part in the current folder if not given
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RoleArgs {
+    /// Which
+    pub role: RoleName,
+    /// Which of its kind
+    #[arg(long)]
+    pub slot: u8,
+    /// Where the supervisor waits
+    #[arg(long)]
+    pub rendezvous: String,
+    /// As the supervisor's
+    #[arg(long)]
+    pub log_level: String,
+    /// As the supervisor's
+    #[arg(long)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum RoleName {
+    /// HTTP and pixels.
+    Frontend,
+    /// Tensors and the accelerator.
+    Engine,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,355 @@
+//! Scripts: a line is an event and the actions that follow from it. `after N` lets time pass up to the next timer.
+
+use super::*;
+
+/// Plays the script against a supervisor of that many frontends.
+fn check(frontends: u8, script: &[(&str, &str)]) {
+    let (mut supervisor, mut now) = (Supervisor::new(settings(frontends), 1), Instant::now());
+    for (line, (event, expected)) in script.iter().enumerate() {
+        if let Some(seconds) = event.strip_prefix("after ") {
+            now += Duration::from_secs_f64(seconds.parse().expect("seconds"));
+        }
+        let actions = supervisor.step(parse(event), now);
+        let said: Vec<String> = actions.iter().filter_map(words).collect();
+        assert_eq!(said.join("; "), *expected, "line {line}: {event}");
+    }
+}
+
+fn parse(text: &str) -> Event {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let say = |who: &str, message| Event::Said { child: child(who), message };
+    match parts[..] {
+        ["begin"] => Event::Begin,
+        ["after", _] => Event::Timer,
+        ["TERM"] => Event::Signal(Signal::Term),
+        ["INT"] => Event::Signal(Signal::Int),
+        ["HUP"] => Event::Signal(Signal::Hup),
+        ["USR1"] => Event::Signal(Signal::Usr1),
+        ["USR2"] => Event::Signal(Signal::Usr2),
+        ["made", arena] => Event::ArenaMade { generation: arena.parse().expect("generation") },
+        ["no", "memory"] => Event::ArenaFailed { error: "no memory".to_owned() },
+        ["reloaded"] => Event::Reloaded { frontends: true, restart: vec![] },
+        ["reloaded", "engine"] => {
+            Event::Reloaded { frontends: false, restart: vec!["engine.lanes".to_owned()] }
+        }
+        ["refused"] => Event::ReloadRefused { error: "config.toml:3: unknown key".to_owned() },
+        [who, "model", number] => say(who, Message::Model(model(number.parse().expect("number")))),
+        [who, "ready", arena] => say(who, Message::Ready { generation: arena.parse().expect("generation") }),
+        [who, "drained"] => say(who, Message::Drained),
+        [who, "fatal", exit] => {
+            say(who, Message::Fatal { exit: exit.parse().expect("exit"), message: "the reason".to_owned() })
+        }
+        [who, "exits", code] => {
+            Event::Exited { child: child(who), how: Ending::Code(code.parse().expect("code")) }
+        }
+        [who, "dies", signal] => {
+            Event::Exited { child: child(who), how: Ending::Signal(signal.parse().expect("signal")) }
+        }
+        [who, "silent"] => Event::Silent { child: child(who), quiet: Duration::from_secs(3) },
+        [who, "unborn"] => Event::SpawnFailed { child: child(who), error: "EAGAIN".to_owned() },
+        _ => panic!("what is {text:?}?"),
+    }
+}
+
+/// The start of most stories: two frontends and an engine, ready on arena 1.
+const UP: [(&str, &str); 6] = [
+    ("begin", "spawn e.1; spawn f0.1; spawn f1.1; starting"),
+    ("e.1 model 7", "arena 1"),
+    ("made 1", "attach e.1 to 1; attach f0.1 to 1; attach f1.1 to 1"),
+    ("f0.1 ready 1", ""),
+    ("f1.1 ready 1", ""),
+    ("e.1 ready 1", "serving; READY"),
+];
+
+fn check_up(script: &[(&str, &str)]) {
+    check(2, &[&UP[..], script].concat());
+}
+
+#[test]
+fn readiness_waits_for_the_last_of_all() {
+    check_up(&[]);
+}
+
+#[test]
+fn readiness_on_another_arena_is_no_readiness() {
+    check(1, &[("begin", "spawn e.1; spawn f0.1; starting"), ("f0.1 ready 9", ""), ("e.1 ready 9", "")]);
+}
+
+#[test]
+fn a_dead_frontend_is_reclaimed_then_replaced_and_the_service_serves_on() {
+    check_up(&[
+        ("f0.1 dies 9", "reclaim f0.1"),
+        ("after 0.05", ""),
+        ("after 0.06", "spawn f0.2; attach f0.2 to 1"),
+        ("f0.2 ready 1", ""),
+    ]);
+}
+
+#[test]
+fn a_dead_engine_leaves_the_service_degraded_and_its_successor_inherits_the_arena() {
+    check_up(&[
+        ("e.1 dies 11", "reclaim e.1; engine down"),
+        ("after 0.1", "spawn e.2"),
+        ("e.2 model 7", "attach e.2 to 1"),
+        ("e.2 ready 1", "serving"),
+    ]);
+}
+
+#[test]
+fn an_engine_with_another_model_gets_an_arena_of_its_own_and_everybody_moves() {
+    check_up(&[
+        ("e.1 dies 9", "reclaim e.1; engine down"),
+        ("after 0.1", "spawn e.2"),
+        ("e.2 model 8", "arena 2"),
+        ("made 2", "attach e.2 to 2; attach f0.1 to 2; attach f1.1 to 2; drop arena 1"),
+        ("e.2 ready 2", "serving"),
+    ]);
+}
+
+#[test]
+fn both_frontends_down_is_not_ready() {
+    check_up(&[("f0.1 dies 9", "reclaim f0.1"), ("f1.1 dies 9", "reclaim f1.1; engine down")]);
+}
+
+#[test]
+fn words_of_the_dead_change_nothing() {
+    check_up(&[
+        ("e.1 dies 9", "reclaim e.1; engine down"),
+        ("e.1 model 8", ""),
+        ("e.1 dies 9", ""),
+        ("e.9 silent", ""),
+    ]);
+}
+
+#[test]
+fn a_hanging_child_is_aborted_then_killed_and_replaced_only_after_it_was_reaped() {
+    check_up(&[
+        ("f1.1 silent", "abort f1.1"),
+        ("f1.1 silent", ""),
+        ("after 0.9", ""),
+        ("after 0.2", "kill f1.1"),
+        ("after 60", ""),
+        ("f1.1 dies 9", "reclaim f1.1"),
+        ("after 0.2", "spawn f1.2; attach f1.2 to 1"),
+    ]);
+}
+
+#[test]
+fn a_child_that_refuses_its_configuration_at_the_start_ends_the_service_with_2() {
+    for exit in ["2", "78"] {
+        check(
+            1,
+            &[
+                ("begin", "spawn e.1; spawn f0.1; starting"),
+                (&format!("e.1 fatal {exit}"), ""),
+                (&format!("e.1 exits {exit}"), "reclaim e.1; STOPPING; stop f0.1; draining"),
+                ("f0.1 exits 0", "reclaim f0.1; exit 2"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_child_that_refuses_its_configuration_later_ends_the_service_with_78() {
+    check_up(&[
+        ("e.1 dies 9", "reclaim e.1; engine down"),
+        ("after 0.1", "spawn e.2"),
+        ("e.2 exits 78", "reclaim e.2; STOPPING; stop f0.1; stop f1.1; draining"),
+        ("f0.1 exits 0", "reclaim f0.1"),
+        ("f1.1 exits 0", "reclaim f1.1; exit 78"),
+    ]);
+}
+
+#[test]
+fn no_memory_for_the_arena_ends_the_start_with_2() {
+    check(
+        1,
+        &[
+            ("begin", "spawn e.1; spawn f0.1; starting"),
+            ("e.1 model 7", "arena 1"),
+            ("no memory", "STOPPING; stop e.1; stop f0.1; draining"),
+            ("e.1 exits 0", "reclaim e.1"),
+            ("f0.1 exits 0", "reclaim f0.1; exit 2"),
+        ],
+    );
+}
+
+#[test]
+fn a_process_that_cannot_be_made_is_tried_again() {
+    check(
+        1,
+        &[
+            ("begin", "spawn e.1; spawn f0.1; starting"),
+            ("f0.1 unborn", ""),
+            ("after 0.1", "spawn f0.2"),
+            ("f0.2 unborn", ""),
+            ("after 0.1", ""),
+            ("after 0.1", "spawn f0.3"),
+        ],
+    );
+}
+
+#[test]
+fn term_drains_frontends_before_the_engine_stops() {
+    for signal in ["TERM", "INT"] {
+        check_up(&[
+            (signal, "STOPPING; draining; drain f0.1; drain f1.1"),
+            ("f0.1 drained", "stop f0.1"),
+            ("f0.1 exits 0", "reclaim f0.1"),
+            ("f1.1 exits 0", "reclaim f1.1; stop e.1"),
+            ("e.1 exits 0", "reclaim e.1; exit 0"),
+            ("TERM", ""),
+        ]);
+    }
+}
+
+#[test]
+fn an_engine_that_dies_during_the_drain_comes_back_for_what_is_in_flight() {
+    check_up(&[
+        ("TERM", "STOPPING; draining; drain f0.1; drain f1.1"),
+        ("e.1 dies 9", "reclaim e.1"),
+        ("after 0.1", "spawn e.2"),
+        ("e.2 model 7", "attach e.2 to 1"),
+        ("f0.1 exits 0", "reclaim f0.1"),
+        ("f1.1 dies 9", "reclaim f1.1; stop e.2"),
+        ("e.2 exits 0", "reclaim e.2; exit 0"),
+    ]);
+}
+
+#[test]
+fn the_drain_ends_in_time_whatever_children_do() {
+    check_up(&[
+        ("TERM", "STOPPING; draining; drain f0.1; drain f1.1"),
+        ("after 30.9", ""),
+        ("after 0.1", "kill f0.1; kill f1.1"),
+        ("f0.1 dies 9", "reclaim f0.1"),
+        ("f1.1 dies 9", "reclaim f1.1; stop e.1"),
+        ("after 5", "kill e.1"),
+        ("after 5", "exit 0"),
+    ]);
+}
+
+#[test]
+fn the_second_term_kills() {
+    check_up(&[
+        ("TERM", "STOPPING; draining; drain f0.1; drain f1.1"),
+        ("INT", "kill e.1; kill f0.1; kill f1.1"),
+        ("e.1 dies 9", "reclaim e.1"),
+        ("f0.1 dies 9", "reclaim f0.1"),
+        ("f1.1 dies 9", "reclaim f1.1; exit 0"),
+    ]);
+}
+
+#[test]
+fn term_during_the_start_leaves_at_once() {
+    check(
+        1,
+        &[
+            ("begin", "spawn e.1; spawn f0.1; starting"),
+            ("TERM", "STOPPING; draining; drain f0.1"),
+            ("f0.1 exits 0", "reclaim f0.1; stop e.1"),
+            ("e.1 exits 0", "reclaim e.1; exit 0"),
+        ],
+    );
+}
+
+#[test]
+fn a_reload_replaces_frontends_one_at_a_time() {
+    check_up(&[
+        ("HUP", "RELOADING; reload"),
+        ("HUP", ""),
+        ("reloaded", "drain f0.1"),
+        ("f0.1 drained", "stop f0.1"),
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 1"),
+        ("f0.2 ready 1", "drain f1.1"),
+        ("f1.1 exits 0", "reclaim f1.1; spawn f1.2; attach f1.2 to 1"),
+        ("f1.2 ready 1", "READY; RELOADING; reload"),
+        ("reloaded engine", "READY"),
+    ]);
+}
+
+#[test]
+fn a_refused_reload_changes_nothing() {
+    check_up(&[("HUP", "RELOADING; reload"), ("refused", "READY"), ("HUP", "RELOADING; reload")]);
+}
+
+#[test]
+fn a_reload_that_the_second_frontend_refuses_is_taken_back_for_both() {
+    check_up(&[
+        ("HUP", "RELOADING; reload"),
+        ("reloaded", "drain f0.1"),
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 1"),
+        ("f0.2 ready 1", "drain f1.1"),
+        ("f1.1 exits 0", "reclaim f1.1; spawn f1.2; attach f1.2 to 1"),
+        ("f1.2 exits 78", "reclaim f1.2; revert; spawn f1.3; attach f1.3 to 1"),
+        ("f1.3 ready 1", "drain f0.2"),
+        ("f0.2 exits 0", "reclaim f0.2; spawn f0.3; attach f0.3 to 1"),
+        ("f0.3 ready 1", "READY"),
+    ]);
+}
+
+#[test]
+fn a_hup_during_the_start_waits_for_its_end() {
+    check(
+        1,
+        &[
+            ("begin", "spawn e.1; spawn f0.1; starting"),
+            ("HUP", ""),
+            ("e.1 model 7", "arena 1"),
+            ("made 1", "attach e.1 to 1; attach f0.1 to 1"),
+            ("e.1 ready 1", ""),
+            ("f0.1 ready 1", "serving; READY; RELOADING; reload"),
+        ],
+    );
+}
+
+#[test]
+fn term_ends_a_reload() {
+    check_up(&[
+        ("HUP", "RELOADING; reload"),
+        ("reloaded", "drain f0.1"),
+        ("TERM", "STOPPING; draining; drain f0.1; drain f1.1"),
+        ("f0.1 exits 0", "reclaim f0.1"),
+        ("f1.1 exits 0", "reclaim f1.1; stop e.1"),
+    ]);
+}
+
+#[test]
+fn signals_without_a_meaning_here_change_nothing() {
+    check_up(&[("USR1", ""), ("USR2", ""), ("begin", "")]);
+}
+
+#[test]
+fn eleven_deaths_in_a_row_end_the_service_with_70() {
+    let (mut supervisor, mut now) = (Supervisor::new(settings(1), 1), Instant::now());
+    supervisor.step(Event::Begin, now);
+    for generation in 1..=11 {
+        let id = ChildId { kind: Kind::Frontend, slot: 0, generation };
+        let actions = supervisor.step(Event::Exited { child: id, how: Ending::Signal(6) }, now);
+        assert_eq!(actions.contains(&Action::Tell(child("e.1"), Order::Stop)), generation == 11);
+        if generation < 11 {
+            now = supervisor.deadline().expect("it waits");
+            supervisor.step(Event::Timer, now);
+        }
+    }
+    let last = supervisor.step(Event::Exited { child: child("e.1"), how: Ending::Code(0) }, now);
+    assert_eq!(last.iter().filter_map(words).collect::<Vec<_>>(), ["reclaim e.1", "exit 70"]);
+}
+
+#[test]
+fn patience_depends_on_what_a_child_is_at() {
+    let (mut supervisor, now) = (Supervisor::new(settings(1), 1), Instant::now());
+    let (seconds, engine, frontend) = (|s| Some(Duration::from_secs(s)), child("e.1"), child("f0.1"));
+    supervisor.step(Event::Begin, now);
+    assert_eq!(supervisor.patience(engine, true), seconds(120), "loading a model takes time");
+    assert_eq!(supervisor.patience(frontend, false), seconds(120));
+    assert_eq!(supervisor.patience(frontend, true), seconds(3));
+    for event in ["e.1 model 7", "made 1", "e.1 ready 1", "f0.1 ready 1"] {
+        supervisor.step(parse(event), now);
+    }
+    assert_eq!(supervisor.patience(engine, true), seconds(10));
+    assert_eq!(supervisor.patience(child("e.2"), true), None, "nobody");
+    supervisor.step(Event::Signal(Signal::Term), now);
+    assert_eq!(supervisor.patience(frontend, true), None, "it leaves");
+    assert_eq!(supervisor.patience(engine, true), seconds(10), "it works on");
+}

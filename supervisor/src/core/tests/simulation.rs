@@ -1,0 +1,205 @@
+//! A seeded simulation: a fake process table obeys the actions, chance makes processes die, hang, refuse and come late,
+//! and the operator press buttons. After each step the rules that must never break are checked.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// A fake process: what it was told, not what the supervisor believes.
+#[derive(Clone, Copy, Default)]
+struct Process {
+    attached: Option<u32>,
+    told_to_leave: bool,
+    killed: bool,
+    hangs: bool,
+    loaded: bool,
+}
+
+struct World {
+    supervisor: Supervisor,
+    now: Instant,
+    live: BTreeMap<ChildId, Process>,
+    /// Dead, reaped, not yet reclaimed.
+    owed: Vec<ChildId>,
+    arenas: Vec<u32>,
+    exited: Option<i32>,
+    chance: fastrand::Rng,
+    model: u64,
+}
+
+impl World {
+    fn new(frontends: u8, seed: u64) -> Self {
+        Self {
+            supervisor: Supervisor::new(settings(frontends), seed),
+            now: Instant::now(),
+            live: BTreeMap::new(),
+            owed: Vec::new(),
+            arenas: Vec::new(),
+            exited: None,
+            chance: fastrand::Rng::with_seed(seed),
+            model: 1,
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            for action in self.supervisor.step(event, self.now) {
+                assert!(self.exited.is_none(), "an action after the exit: {action:?}");
+                self.perform(action, &mut events);
+            }
+        }
+        assert!(self.owed.is_empty(), "nobody took back the seats of {:?}", self.owed);
+    }
+
+    fn perform(&mut self, action: Action, events: &mut Vec<Event>) {
+        match action {
+            Action::Spawn(id) => {
+                let occupied = self.live.keys().any(|other| (other.kind, other.slot) == (id.kind, id.slot));
+                assert!(!occupied, "two live processes in the place of {id}");
+                assert!(
+                    !self.owed.iter().any(|o| (o.kind, o.slot) == (id.kind, id.slot)),
+                    "{id} before the reclaim"
+                );
+                assert!(self.supervisor.phase() <= Phase::Draining, "{id} started while stopping");
+                if self.chance.u8(..20) == 0 {
+                    events.push(Event::SpawnFailed { child: id, error: "EAGAIN".to_owned() });
+                } else {
+                    self.live.insert(id, Process::default());
+                }
+            }
+            Action::Tell(id, order) => {
+                let arenas = self.arenas.clone();
+                let Some(process) = self.live.get_mut(&id) else { return };
+                match order {
+                    Order::Attach { generation } => {
+                        assert!(
+                            arenas.contains(&generation),
+                            "{id} is sent to arena {generation}, which is gone"
+                        );
+                        process.attached = Some(generation);
+                    }
+                    Order::Drain { .. } | Order::Stop => process.told_to_leave = true,
+                }
+            }
+            Action::CreateArena { generation, .. } => {
+                self.arenas.push(generation);
+                events.push(Event::ArenaMade { generation });
+            }
+            Action::DropArena { generation } => self.arenas.retain(|&other| other != generation),
+            Action::Reclaim(id) => {
+                assert!(!self.live.contains_key(&id), "the seats of {id} were taken while it lives");
+                self.owed.retain(|&owed| owed != id);
+            }
+            Action::Kill(id, Force::Kill) => {
+                if let Some(process) = self.live.get_mut(&id) {
+                    process.killed = true;
+                }
+            }
+            Action::Kill(id, Force::Abort) => {
+                if let Some(process) = self.live.get_mut(&id) {
+                    process.killed |= self.chance.bool(); // a stopped process does not hear it
+                }
+            }
+            Action::Exit { exit, .. } => self.exited = Some(exit as i32),
+            Action::Reload => events.push(match self.chance.bool() {
+                true => Event::Reloaded { frontends: true, restart: Vec::new() },
+                false => Event::ReloadRefused { error: "line 3".to_owned() },
+            }),
+            Action::Publish(_) | Action::Notify(_) | Action::Revert | Action::Log(..) => {}
+        }
+    }
+
+    fn end(&mut self, id: ChildId, how: Ending) {
+        self.live.remove(&id);
+        self.owed.push(id);
+        self.tell(Event::Exited { child: id, how });
+    }
+
+    /// Something happens to one process.
+    fn live_on(&mut self, id: ChildId, calm: bool) {
+        let Some(process) = self.live.get(&id).copied() else { return };
+        if process.killed {
+            return self.end(id, Ending::Signal(9));
+        }
+        if process.hangs {
+            return self.tell(Event::Silent { child: id, quiet: Duration::from_secs(10) });
+        }
+        if process.told_to_leave && self.chance.u8(..4) > 0 {
+            return self.end(id, Ending::Code(0));
+        }
+        match (self.chance.u8(..100), id.kind, process) {
+            (0..4, _, _) if !calm => self.end(id, Ending::Signal(11)),
+            (4..6, _, _) if !calm => {
+                if let Some(process) = self.live.get_mut(&id) {
+                    process.hangs = true;
+                }
+            }
+            (6, _, _) if !calm => self.end(id, Ending::Code(75)),
+            (_, Kind::Engine, Process { loaded: false, .. }) => {
+                self.model += u64::from(!calm && self.chance.u8(..8) == 0);
+                if let Some(process) = self.live.get_mut(&id) {
+                    process.loaded = true;
+                }
+                self.tell(Event::Said { child: id, message: Message::Model(model(self.model)) });
+            }
+            (_, _, Process { attached: Some(generation), .. }) => {
+                self.tell(Event::Said { child: id, message: Message::Ready { generation } });
+            }
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, calm: bool) {
+        self.now += Duration::from_millis(self.chance.u64(1..400));
+        if self.supervisor.deadline().is_some_and(|at| at <= self.now) {
+            self.tell(Event::Timer);
+        }
+        let ids: Vec<ChildId> = self.live.keys().copied().collect();
+        for id in ids {
+            self.live_on(id, calm);
+            if self.exited.is_some() {
+                return;
+            }
+        }
+    }
+}
+
+fn play(frontends: u8, seed: u64, turns: u32) {
+    let mut world = World::new(frontends, seed);
+    world.tell(Event::Begin);
+    for _ in 0..turns {
+        world.turn(false);
+        if world.exited.is_none() && world.chance.u8(..60) == 0 {
+            world.tell(Event::Signal(Signal::Hup));
+        }
+    }
+    // A calm time: everybody who can be ready becomes ready.
+    for _ in 0..400 {
+        if world.exited.is_none() {
+            world.turn(true);
+        }
+    }
+    match world.exited {
+        Some(code) => assert_eq!(code, 70, "only a crash loop may end the service by itself"),
+        None => assert_eq!(world.supervisor.state(), State::Ready, "it recovers"),
+    }
+    if world.exited.is_none() {
+        world.tell(Event::Signal(Signal::Term));
+    }
+    let asked = world.now;
+    while world.exited.is_none() {
+        world.turn(false);
+        assert!(world.now - asked < Duration::from_secs(60), "it never stops");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn whatever_happens_places_hold_one_process_seats_come_back_and_term_ends_it(
+        frontends in 1u8..6, seed in any::<u64>(), turns in 0u32..400
+    ) {
+        play(frontends, seed, turns);
+    }
+}

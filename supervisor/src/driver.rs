@@ -1,0 +1,377 @@
+//! The thin layer between the pure core and the operating system: turns signals, messages and deaths into events, and
+//! actions into processes, messages and signals. Decides nothing.
+//!
+//! One thread, one poll(2). It is the parent of every child and, as PID 1, of every orphan: whoever dies is reaped here.
+
+mod arenas;
+mod process;
+
+use crate::config::{self, Config, Sources};
+use crate::core::child::{ChildId, Kind};
+use crate::core::event::{Action, Ending, Event, Exit, Force, Notice, Order, Signal, State};
+use crate::core::pulse::Pulses;
+use crate::core::{Phase, Supervisor};
+use crate::logging::{self, LevelHandle};
+use crate::spawn::Program;
+use crate::systemd;
+use arenas::Arenas;
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal as Number, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use process::Process;
+use shm_proto::arena::Bells;
+use shm_proto::board::{Board, ServiceState};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use std::collections::VecDeque;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+use tracing::Level;
+
+/// How often heartbeats are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// How far a start is extended at each tick, while systemd waits for it.
+const START_EXTENSION: Duration = Duration::from_secs(10);
+const SIGNALS: [libc::c_int; 6] =
+    [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHLD];
+
+/// What the driver is made of.
+pub struct Parts {
+    /// Where the configuration came from, for reloads.
+    pub sources: Sources,
+    /// The configuration.
+    pub config: Config,
+    /// The board, made by the caller.
+    pub board: Board,
+    /// The listening sockets.
+    pub listeners: Vec<TcpListener>,
+    /// The executable of the children.
+    pub program: Program,
+    /// Changes the log level at a reload.
+    pub level: LevelHandle,
+}
+
+/// The supervisor's process.
+pub struct Driver {
+    sources: Sources,
+    config: Config,
+    /// Before the last reload.
+    previous: Option<Config>,
+    core: Supervisor,
+    board: Board,
+    bells: Bells,
+    listeners: Vec<TcpListener>,
+    program: Program,
+    level: LevelHandle,
+    processes: Vec<Process>,
+    arenas: Arenas,
+    pulses: Pulses,
+    signals: SignalDelivery<UnixStream, SignalOnly>,
+    watchdog: Option<Duration>,
+    exit: Option<(Exit, Option<String>)>,
+}
+
+impl Driver {
+    /// Installs the signal handlers. Call it from the main thread, before any other thread exists.
+    ///
+    /// # Errors
+    /// When descriptors run out.
+    pub fn new(parts: Parts) -> std::io::Result<Self> {
+        let Parts { sources, config, board, listeners, program, level } = parts;
+        let (read, write) = UnixStream::pair()?;
+        let signals = SignalDelivery::with_pipe(read, write, SignalOnly::default(), SIGNALS)?;
+        let seed = shm_proto::clock::now() ^ u64::from(std::process::id());
+        Ok(Self {
+            core: Supervisor::new(config.settings(), seed),
+            bells: Bells::create(u32::from(config.service.procs()))?,
+            sources,
+            config,
+            previous: None,
+            board,
+            listeners,
+            program,
+            level,
+            processes: Vec::new(),
+            arenas: Arenas::default(),
+            pulses: Pulses::default(),
+            signals,
+            watchdog: systemd::watchdog_interval(),
+            exit: None,
+        })
+    }
+
+    /// Supervises until the core says that it is over. Returns the exit code and, when it is not 0, why.
+    pub fn run(mut self) -> (Exit, Option<String>) {
+        self.feed(Event::Begin);
+        let mut tick = Instant::now();
+        let mut pinged = tick;
+        loop {
+            if let Some(exit) = self.exit.take() {
+                return exit;
+            }
+            let deadline = self.core.deadline().map_or(tick, |at| at.min(tick));
+            self.wait(deadline.saturating_duration_since(Instant::now()));
+            self.hear_signals();
+            self.hear_children();
+            self.reap();
+            let now = Instant::now();
+            if self.core.deadline().is_some_and(|at| at <= now) {
+                self.feed(Event::Timer);
+            }
+            if tick <= now {
+                tick = now + TICK;
+                self.tick(now);
+            }
+            if self.watchdog.is_some_and(|every| now.duration_since(pinged) >= every.min(TICK * 4)) {
+                pinged = now;
+                systemd::alive();
+            }
+        }
+    }
+
+    fn wait(&self, longest: Duration) {
+        // A millisecond is added because poll rounds down, which would make the last one a busy loop.
+        let millis = u16::try_from(longest.as_millis() + 1).unwrap_or(u16::MAX);
+        let children = self.processes.iter().filter_map(Process::fd);
+        let fds = std::iter::once(self.signals.get_read().as_fd()).chain(children);
+        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, PollTimeout::from(millis)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => {
+                tracing::error!(%error, "poll failed");
+                std::thread::sleep(TICK); // never a busy loop, whatever is wrong
+            }
+        }
+    }
+
+    fn hear_signals(&mut self) {
+        let heard: Vec<libc::c_int> = self.signals.pending().collect();
+        for number in heard {
+            let signal = match number {
+                libc::SIGTERM => Signal::Term,
+                libc::SIGINT => Signal::Int,
+                libc::SIGHUP => Signal::Hup,
+                libc::SIGUSR1 => Signal::Usr1,
+                libc::SIGUSR2 => Signal::Usr2,
+                _ => continue, // SIGCHLD has done its work by ending the poll
+            };
+            self.feed(Event::Signal(signal));
+        }
+    }
+
+    fn hear_children(&mut self) {
+        let said: Vec<_> = self.processes.iter_mut().map(|process| (process.id, process.hear())).collect();
+        for (child, messages) in said {
+            for message in messages {
+                self.feed(Event::Said { child, message });
+            }
+            let arenas = &self.arenas;
+            if let Some(process) = self.processes.iter_mut().find(|process| process.id == child) {
+                process.send_waiting(arenas);
+            }
+        }
+    }
+
+    /// Reaps whoever died. What a child said before its death is heard first, then nobody can write for it any more.
+    fn reap(&mut self) {
+        loop {
+            let (pid, how) = match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, Ending::Code(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Ending::Signal(signal as i32)),
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
+                Ok(_) | Err(Errno::EINTR) => continue, // stopped or continued: not dead
+                Err(error) => {
+                    tracing::error!(%error, "waitpid failed");
+                    return;
+                }
+            };
+            let Some(index) = self.processes.iter().position(|process| process.pid == pid) else {
+                tracing::debug!(%pid, "reaped an orphan");
+                continue;
+            };
+            let mut process = self.processes.swap_remove(index);
+            let child = process.id;
+            for message in process.hear() {
+                self.feed(Event::Said { child, message });
+            }
+            self.pulses.forget(child);
+            tracing::debug!(%pid, "{child} {how}");
+            self.feed(Event::Exited { child, how });
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.board.beat();
+        self.board.set_today(today());
+        if let Some(counts) = self.arenas.counts() {
+            self.board.set_seats(counts);
+        }
+        if self.core.phase() == Phase::Starting {
+            systemd::still_starting(START_EXTENSION);
+        }
+        let children: Vec<ChildId> = self.processes.iter().map(|process| process.id).collect();
+        for child in children {
+            let silence = self.pulses.look(child, block(&self.board, child).heartbeat(), now);
+            if self.core.patience(child, silence.has_beaten).is_some_and(|most| silence.quiet > most) {
+                self.feed(Event::Silent { child, quiet: silence.quiet });
+            }
+        }
+    }
+
+    /// Hands an event to the core and performs what follows, and what follows from that.
+    fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.core.step(event, Instant::now()) {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Spawn(child) => return self.spawn(child),
+            Action::Tell(child, order) => self.tell(child, order),
+            Action::CreateArena { generation, model } => {
+                let frontends = u32::from(self.config.service.procs());
+                let seats = self.config.engine.seats(model.lanes, model.max_batch, frontends);
+                return Some(match self.arenas.create(generation, seats, frontends, &model, &self.bells) {
+                    Ok(geometry) => {
+                        self.board.set_generation(generation);
+                        self.board.set_model(&model.title);
+                        tracing::info!(generation, seats = geometry.seats, "arena for {}", model.title);
+                        Event::ArenaMade { generation }
+                    }
+                    Err(error) => Event::ArenaFailed { error: error.to_string() },
+                });
+            }
+            Action::DropArena { generation } => self.arenas.drop(generation),
+            Action::Reclaim(child) => {
+                block(&self.board, child).vacate();
+                self.arenas.reclaim(child);
+            }
+            Action::Kill(child, force) => self.kill(child, force),
+            Action::Publish(state) => self.board.set_state(match state {
+                State::Starting => ServiceState::Starting,
+                State::Ready => ServiceState::Ready,
+                State::EngineDown => ServiceState::EngineDown,
+                State::Draining => ServiceState::Draining,
+            }),
+            Action::Notify(notice) => {
+                match &notice {
+                    Notice::Status(text) => self.board.set_message(text),
+                    Notice::Ready => self.announce(),
+                    Notice::Reloading | Notice::Stopping => {}
+                }
+                systemd::notify(&notice);
+            }
+            Action::Reload => return Some(self.reload()),
+            Action::Revert => {
+                if let Some(config) = self.previous.take() {
+                    self.take_over(config);
+                }
+            }
+            Action::Log(Level::ERROR, text) => tracing::error!("{text}"),
+            Action::Log(Level::WARN, text) => tracing::warn!("{text}"),
+            Action::Log(_, text) => tracing::info!("{text}"),
+            Action::Exit { exit, why } => self.exit = Some((exit, why)),
+        }
+        None
+    }
+
+    fn spawn(&mut self, child: ChildId) -> Option<Event> {
+        let config = match child.kind {
+            Kind::Engine => serde_json::to_string(&self.config.engine_boot()),
+            Kind::Frontend => serde_json::to_string(&self.config.frontend_boot()),
+        };
+        let started = config.map_err(|error| error.to_string()).and_then(|config| {
+            Process::start(
+                child,
+                config,
+                &self.board,
+                &self.bells,
+                &self.listeners,
+                &self.program,
+                &self.config.log,
+            )
+        });
+        match started {
+            Ok(process) => {
+                let pid = process.pid.as_raw().cast_unsigned();
+                let generation = u32::from(child.generation);
+                block(&self.board, child).occupy(pid, generation, generation.saturating_sub(1));
+                tracing::debug!(pid, "{child} started");
+                self.processes.push(process);
+                None
+            }
+            Err(error) => Some(Event::SpawnFailed { child, error }),
+        }
+    }
+
+    fn tell(&mut self, child: ChildId, order: Order) {
+        let arenas = &self.arenas;
+        if let Some(process) = self.processes.iter_mut().find(|process| process.id == child) {
+            process.tell(order, arenas);
+        }
+    }
+
+    fn kill(&self, child: ChildId, force: Force) {
+        let signal = match force {
+            Force::Abort => Number::SIGABRT,
+            Force::Kill => Number::SIGKILL,
+        };
+        // Not reaped yet, or it would not be in the table: the pid is still its own.
+        if let Some(process) = self.processes.iter().find(|process| process.id == child)
+            && let Err(error) = kill(process.pid, signal)
+        {
+            tracing::warn!(%error, "{child} could not be sent {signal}");
+        }
+    }
+
+    fn announce(&self) {
+        let procs = self.config.service.procs();
+        let (address, model) = (self.board.listen(), self.board.model());
+        tracing::info!(%address, "serving {model} on http://{address} with {procs} frontends");
+    }
+
+    fn reload(&mut self) -> Event {
+        match config::load(&self.sources) {
+            Ok(new) => {
+                let changes = config::changes(&self.config, &new);
+                self.previous = Some(self.config.clone());
+                self.take_over(new);
+                Event::Reloaded { frontends: !changes.frontends.is_empty(), restart: changes.restart }
+            }
+            Err(error) => Event::ReloadRefused { error: error.to_string() },
+        }
+    }
+
+    /// Takes over what a reload can change; the rest stays as the running engine and supervisor know it.
+    fn take_over(&mut self, new: Config) {
+        let Config { service, model, engine, .. } = self.config.clone();
+        self.config = Config { service, model, engine, ..new };
+        if let Ok(filter) = logging::filter(&self.config.log.level) {
+            let _ = self.level.reload(filter); // fails only without a subscriber, which then logs nothing anyway
+        }
+    }
+}
+
+/// A child's block on the board.
+fn block(board: &Board, child: ChildId) -> shm_proto::board::Process<'_> {
+    match child.kind {
+        Kind::Engine => board.engine(child.slot),
+        Kind::Frontend => board.frontend(child.slot),
+    }
+}
+
+/// Days since 1970-01-01 by the local calendar: visitors are counted by day.
+fn today() -> u32 {
+    let epoch = jiff::civil::Date::constant(1970, 1, 1);
+    let days = jiff::Zoned::now().date().since(epoch).map_or(0, |span| span.get_days());
+    u32::try_from(days).unwrap_or(0)
+}
