@@ -46,8 +46,7 @@ fn read<D: ImageDecoder>(
     let color = decoder.color_type();
     let decoded = pixels * u64::from(color.bytes_per_pixel());
     let working = decoded + planes(format, color, pixels) + limits.max_metadata;
-    // A file whose metadata cannot be read is still a picture, seen as it is stored.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = orientation(&mut decoder);
     let turned = if orient::swaps_sides(orientation) { pixels * 6 } else { 0 };
     limits.check_alloc(rgb::peak_bytes(working, pixels).max(turned))?;
 
@@ -58,6 +57,19 @@ fn read<D: ImageDecoder>(
     rgb::convert(&mut picture.rgb, color, pixels as usize)?;
     (picture.width, picture.height) = (width, height);
     Ok(orientation)
+}
+
+/// How the picture is to be turned. A file whose metadata cannot be read is still a picture, seen as it is stored.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    if let Ok(orientation) = decoder.orientation()
+        && orientation != Orientation::NoTransforms
+    {
+        return orientation;
+    }
+    // WebP files often keep the marker that EXIF has in a JPEG, which the parser takes for a broken header.
+    let chunk = decoder.exif_metadata().ok().flatten();
+    let marked = chunk.as_deref().and_then(|chunk| chunk.strip_prefix(b"Exif\0\0"));
+    marked.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
 /// Bytes a decoder keeps for itself in proportion to the picture, besides the buffer it fills.

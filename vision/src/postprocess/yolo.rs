@@ -148,7 +148,7 @@ pub(super) fn fastestdet(
 /// Class scores are at most 1, so a row whose objectness is below the threshold is passed over unread.
 fn objectness_by_class(row: &[f32], options: &Options) -> Option<(usize, f32)> {
     let objectness = row[4];
-    if !(objectness >= options.score) {
+    if objectness.is_nan() || objectness < options.score {
         return None;
     }
     let (class, probability) = best(&row[5..])?;

@@ -39,7 +39,7 @@ fn lossless_formats_give_back_the_pixels() {
     ] {
         let bytes = encode(image.clone(), encoded);
         assert_eq!(sniff(&bytes), Some(expected));
-        let picture = decode(&bytes, &Limits::default()).expect(expected.name());
+        let picture = decode(&bytes, &Limits::default()).expect("a picture");
         assert_eq!((picture.width, picture.height), (37, 23));
         assert_eq!(&picture.rgb, image.as_raw(), "{expected}");
     }
@@ -226,5 +226,21 @@ proptest::proptest! {
         if let Ok(picture) = decode(&bytes, &Limits { max_pixels: 1_000_000, ..Limits::default() }) {
             proptest::prop_assert!(picture.is_consistent());
         }
+    }
+}
+
+#[test]
+fn a_webp_is_turned_with_and_without_the_jpeg_marker() {
+    let plain = encode(sample(3, 2), ImageFormat::WebP);
+    // Little-endian TIFF with one entry: orientation 6, a quarter turn.
+    let exif = [&b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"[..], &[0; 4]].concat();
+    for marker in [&b""[..], b"Exif\0\0"] {
+        let exif = [marker, &exif].concat();
+        // Flags (EXIF), three reserved bytes, then width - 1 and height - 1 in three bytes each.
+        let extended = [0x08, 0, 0, 0, 2, 0, 0, 1, 0, 0];
+        let chunk = |name: &[u8], body: &[u8]| [name, &(body.len() as u32).to_le_bytes(), body].concat();
+        let body = [&b"WEBP"[..], &chunk(b"VP8X", &extended), &plain[12..], &chunk(b"EXIF", &exif)].concat();
+        let turned = decode(&chunk(b"RIFF", &body), &Limits { min_side: 1, ..Limits::default() }).unwrap();
+        assert_eq!((turned.width, turned.height), (2, 3), "marker {marker:?}");
     }
 }
