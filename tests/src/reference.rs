@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 /// One object, as found or as expected.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Object {
+    /// Name of its class.
     pub label: String,
+    /// Confidence, 0–1.
     pub score: f32,
     /// x1, y1, x2, y2 in pixels of the picture.
     #[serde(rename = "box")]
@@ -23,15 +25,18 @@ pub struct Object {
 /// One class of a picture, as found or as expected.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Ranked {
+    /// Its name.
     pub label: String,
+    /// Probability, 0–1.
     pub score: f32,
 }
 
 /// What a model says of a picture.
 #[derive(Clone, Debug)]
 pub enum Answer {
+    /// A detector's.
     Objects(Vec<Object>),
-    /// Best first.
+    /// A classifier's, best first.
     Classes(Vec<Ranked>),
 }
 
@@ -40,7 +45,9 @@ pub enum Answer {
 pub struct Case {
     /// Path below the data folder.
     pub image: String,
+    /// Columns, as displayed.
     pub width: u32,
+    /// Rows, as displayed.
     pub height: u32,
     detections: Option<Vec<Object>>,
     top5: Option<Vec<Ranked>>,
@@ -53,6 +60,7 @@ pub struct Reference {
     pub model: String,
     /// Path of the model below the data folder.
     pub file: String,
+    /// One a picture.
     #[serde(rename = "results")]
     pub cases: Vec<Case>,
 }
@@ -66,6 +74,7 @@ pub struct Exception {
     /// Stems of the models; none means that the picture is not decoded at all.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Why.
     pub reason: String,
 }
 

@@ -3,11 +3,12 @@
 //!
 //! `spec` holds the resolved types, `sidecar` the TOML, `metadata` what exporters write into the file,
 //! `guess` the rules that recognise a family, `heads` the outputs a family reads, `preset` the input a family
-//! wants, `resolve` puts them together.
+//! wants, `input` how it is filled, `resolve` puts them together.
 
 mod error;
 mod guess;
 mod heads;
+mod input;
 mod metadata;
 mod preset;
 mod resolve;
