@@ -135,8 +135,7 @@ impl Attached {
     /// processes whether any still waits.
     fn seat_waiters(&self) {
         let mut requests = self.lock();
-        loop {
-            let Some(first) = requests.waiting.front() else { break };
+        while let Some(first) = requests.waiting.front() {
             let Some(seat) = self.arena.granted().or_else(|| self.arena.wait(first.arrived)) else { return };
             // A request that has gone meanwhile lets the seat fall back: the next one is asked.
             if let Some(waiter) = requests.waiting.pop_front() {
