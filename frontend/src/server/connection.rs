@@ -11,6 +11,7 @@ use http::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use shm_proto::board::Counter;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -141,7 +142,9 @@ async fn serve(service: &Arc<Service>, stream: TcpStream, peer: SocketAddr) {
 /// Tells a client that there is no room for its connection, whatever it is about to ask.
 async fn refuse(service: &Service, mut stream: TcpStream) {
     let code = Code::TooManyConnections;
+    // Counted as a request too, whatever it would have been: every problem is the answer to one.
     service.process().count_code(code as usize);
+    service.process().add(Counter::Requests, 1);
     let reply = Reply::problem(
         &code.because("try again soon").retry_after(1),
         &request_id::choose(&HeaderMap::new()),
