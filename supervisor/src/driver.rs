@@ -73,6 +73,7 @@ pub struct Driver {
     pulses: Pulses,
     signals: SignalDelivery<UnixStream, SignalOnly>,
     watchdog: Option<Duration>,
+    announced: bool,
     exit: Option<(Exit, Option<String>)>,
 }
 
@@ -84,7 +85,7 @@ impl Driver {
     pub fn new(parts: Parts) -> std::io::Result<Self> {
         let Parts { sources, config, board, listeners, program, level } = parts;
         let (read, write) = UnixStream::pair()?;
-        let signals = SignalDelivery::with_pipe(read, write, SignalOnly::default(), SIGNALS)?;
+        let signals = SignalDelivery::with_pipe(read, write, SignalOnly, SIGNALS)?;
         let seed = shm_proto::clock::now() ^ u64::from(std::process::id());
         Ok(Self {
             core: Supervisor::new(config.settings(), seed),
@@ -101,6 +102,7 @@ impl Driver {
             pulses: Pulses::default(),
             signals,
             watchdog: systemd::watchdog_interval(),
+            announced: false,
             exit: None,
         })
     }
@@ -333,7 +335,11 @@ impl Driver {
         }
     }
 
-    fn announce(&self) {
+    /// The address, once: a reload is ready again, too.
+    fn announce(&mut self) {
+        if std::mem::replace(&mut self.announced, true) {
+            return;
+        }
         let procs = self.config.service.procs();
         let (address, model) = (self.board.listen(), self.board.model());
         tracing::info!(%address, "serving {model} on http://{address} with {procs} frontends");

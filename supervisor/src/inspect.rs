@@ -6,7 +6,7 @@ use crate::cli::InspectArgs;
 use engine::{Config, Inspection, ModelConfig};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use toml::{Table, Value};
 use vision::model::ModelSpec;
 use vision::tensor::TensorInfo;
@@ -48,7 +48,7 @@ pub fn run(args: &InspectArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn describe(file: &PathBuf, found: &Inspection, explicit: &str) -> String {
+fn describe(file: &Path, found: &Inspection, explicit: &str) -> String {
     let mut out = String::new();
     let facts = &found.facts;
     let spec = &facts.spec;

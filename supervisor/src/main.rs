@@ -24,6 +24,7 @@ use shm_proto::control::Exit;
 use std::process::ExitCode;
 
 /// Why a command ends with a code that is not 0.
+#[derive(Debug)]
 struct Failure {
     exit: Exit,
     /// One line; empty when everything has been said.

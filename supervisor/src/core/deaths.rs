@@ -63,7 +63,12 @@ impl Supervisor {
             });
             return self.refused(index, why, now);
         }
-        let what = said.map_or_else(|| how.to_string(), |text| format!("{how}: {text}"));
+        let what = match (said, life) {
+            (Some(text), _) => format!("{how}: {text}"),
+            // Not the kernel's out-of-memory killer, which is what a SIGKILL suggests otherwise.
+            (None, Life::Aborting { .. } | Life::Killed) => "was ended because it hung".to_owned(),
+            (None, _) => how.to_string(),
+        };
         self.retry(index, life, &what, now);
     }
 

@@ -41,8 +41,7 @@ fn the_right_file_is_kept_and_not_fetched_again() {
 fn a_wrong_file_leaves_nothing() {
     let folder = tempfile::tempdir().expect("folder");
     let wrong = ABC.replace('b', "0");
-    let failure =
-        run(&args(server(true), &wrong, Some(folder.path().join("m.onnx")))).err().expect("refused");
+    let failure = run(&args(server(true), &wrong, Some(folder.path().join("m.onnx")))).expect_err("refused");
     assert!(failure.why.contains(ABC) && failure.why.contains("nothing was kept"), "{}", failure.why);
     assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 0);
 }
@@ -50,7 +49,7 @@ fn a_wrong_file_leaves_nothing() {
 #[test]
 fn a_missing_file_says_so() {
     let folder = tempfile::tempdir().expect("folder");
-    let failure = run(&args(server(false), ABC, Some(folder.path().join("m.onnx")))).err().expect("refused");
+    let failure = run(&args(server(false), ABC, Some(folder.path().join("m.onnx")))).expect_err("refused");
     assert!(failure.why.contains("404"), "{}", failure.why);
     assert_eq!(failure.exit, Exit::Temporary);
 }
@@ -65,6 +64,6 @@ fn the_name_comes_from_the_address() {
 
 #[test]
 fn a_hash_that_is_none_is_refused_before_anything_is_fetched() {
-    let failure = run(&args("http://127.0.0.1:1/m.onnx".to_owned(), "abc", None)).err().expect("refused");
+    let failure = run(&args("http://127.0.0.1:1/m.onnx".to_owned(), "abc", None)).expect_err("refused");
     assert!(failure.why.contains("64 hexadecimal"), "{}", failure.why);
 }
