@@ -1,0 +1,126 @@
+//! The five inputs: from a request to the picture's encoded bytes.
+//!
+//! Owns how a picture may arrive, which servers and files may be read for it, and how many bytes it may have.
+//! Does not look into the picture, does not know the engine, and answers nothing: what goes wrong is a
+//! [`RequestError`] whose text names what the client sent and nothing of ours.
+//!
+//! A request is read in three steps, each in its own file: `body` takes the bytes off the connection, `json`,
+//! `form` and `multipart` find the fields in them, `payload` says what the fields mean. Only then is anything
+//! fetched (`fetch`, under the rules of `url` and `address`) or opened (`path`).
+
+mod address;
+mod base64;
+mod body;
+mod config;
+mod fetch;
+mod form;
+mod json;
+mod kind;
+mod multipart;
+mod path;
+mod payload;
+mod url;
+
+use std::error::Error;
+
+use bytes::Bytes;
+use http::request::Parts;
+use tokio::time::Instant;
+
+pub use address::Addresses;
+pub use config::{InputsConfig, InputsError, PathConfig, UrlConfig};
+pub use kind::InputType;
+pub use payload::RawOptions;
+
+use crate::error::{Code, RequestError};
+use body::Limits;
+use fetch::Fetcher;
+use form::MediaType;
+use path::Roots;
+use payload::{Named, Payload};
+
+/// Bodies longer than this are taken apart on a blocking thread: a millisecond of JSON would otherwise hold up
+/// every other connection of the runtime's thread. Most base64 is shorter, and then not worth the detour.
+const LONG_BODY: usize = 512 << 10;
+
+/// A picture as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// How it came.
+    pub kind: InputType,
+    /// The encoded picture, never more than [`InputsConfig::max_image`] bytes; may be empty or no picture.
+    pub bytes: Bytes,
+    /// Options that came in the body, next to the picture.
+    pub options: RawOptions,
+}
+
+/// Reads pictures out of requests. One for a process, shared by its connections.
+#[derive(Debug)]
+pub struct Inputs {
+    limits: Limits,
+    max_image: u64,
+    fetcher: Option<Fetcher>,
+    roots: Roots,
+}
+
+impl Inputs {
+    /// Opens the roots and reads the certificates that the configuration names.
+    pub fn new(config: &InputsConfig) -> Result<Self, InputsError> {
+        config.check()?;
+        let fetcher = config.url.enabled.then(|| Fetcher::new(&config.url, config.max_image)).transpose()?;
+        Ok(Self {
+            limits: Limits { bytes: config.max_body, idle: config.body_idle },
+            max_image: config.max_image,
+            fetcher,
+            roots: Roots::open(&config.path)?,
+        })
+    }
+
+    /// Reads the body and, for `url` and `path`, what it names.
+    ///
+    /// Nothing is read of a body whose length is announced and too great, or whose content type is not served.
+    /// Dropping the future stops a fetch. A body that is not there at `deadline` is `request_timeout`, an
+    /// address that has not answered by then `url_timeout`.
+    pub async fn read<B>(&self, head: &Parts, body: B, deadline: Instant) -> Result<Input, RequestError>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let media_type = MediaType::of(head)?;
+        let asked = InputType::in_query(head)?;
+        let limits = match media_type {
+            // The body is the picture, so the picture's limit can be enforced before it is read.
+            MediaType::Raw => self.limits.at_most(self.max_image),
+            _ => self.limits,
+        };
+        let body = body::collect(&head.headers, body, limits, deadline).await?;
+        let named = if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
+            tokio::task::spawn_blocking(move || media_type.parse(body, asked))
+                .await
+                .map_err(|_| Code::Internal.because("the body could not be taken apart"))??
+        } else {
+            media_type.parse(body, asked)?
+        };
+        self.load(named, deadline).await
+    }
+
+    /// Turns what the request names into bytes.
+    async fn load(&self, named: Named, deadline: Instant) -> Result<Input, RequestError> {
+        let Named { kind, payload, options } = named;
+        let bytes = match payload {
+            Payload::Picture(bytes) => bytes,
+            Payload::Address(text) => match &self.fetcher {
+                Some(fetcher) => fetcher.fetch(&text, deadline).await?,
+                None => return Err(Code::UrlForbidden.because("addresses are not fetched by this service")),
+            },
+            Payload::Path(path) => self.roots.read(path, self.max_image, deadline).await?,
+        };
+        if bytes.len() as u64 > self.max_image {
+            return Err(body::too_large(self.max_image));
+        }
+        Ok(Input { kind, bytes, options })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+use super::*;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+/// A root with every kind of thing in it, and a secret beside it.
+struct Disk {
+    folder: tempfile::TempDir,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        fs::create_dir_all(base.join("root/sub/deep")).unwrap();
+        fs::write(base.join("secret.jpg"), "secret").unwrap();
+        fs::write(base.join("root/a.jpg"), "picture a").unwrap();
+        fs::write(base.join("root/sub/b c.jpg"), "picture b").unwrap();
+        fs::write(base.join("root/empty"), "").unwrap();
+        fs::write(base.join("root/exact"), [1; 64]).unwrap();
+        fs::write(base.join("root/large"), [1; 65]).unwrap();
+        symlink("a.jpg", base.join("root/link_inside")).unwrap();
+        symlink("../secret.jpg", base.join("root/link_outside")).unwrap();
+        symlink(base.join("secret.jpg"), base.join("root/link_absolute")).unwrap();
+        symlink("..", base.join("root/sub/link_up")).unwrap();
+        symlink(base, base.join("root/link_folder")).unwrap();
+        symlink("loop", base.join("root/loop")).unwrap();
+        fs::hard_link(base.join("secret.jpg"), base.join("root/hard_link")).unwrap();
+        nix::unistd::mkfifo(&base.join("root/fifo"), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(base.join("root/socket")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+async fn read(roots: &[PathBuf], path: impl Into<String>) -> Result<Bytes, RequestError> {
+    let roots = Roots::open(&PathConfig { roots: roots.to_vec() }).unwrap();
+    roots.read(path.into(), 64, Instant::now() + Duration::from_secs(60)).await
+}
+
+#[tokio::test]
+async fn files_under_a_root_are_read() {
+    let disk = Disk::new();
+    let root = disk.path("root");
+    let inside = root.join("a.jpg").to_str().unwrap().to_owned();
+    let cases = [
+        ("a.jpg", "picture a"),
+        ("./a.jpg", "picture a"),
+        ("sub/b c.jpg", "picture b"),
+        ("sub/../a.jpg", "picture a"),
+        ("sub//deep/../../a.jpg", "picture a"),
+        ("empty", ""),
+        (&inside, "picture a"),
+    ];
+    for (path, content) in cases {
+        assert_eq!(read(&[root.clone()], path).await.as_deref(), Ok(content.as_bytes()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn all_else_is_forbidden_with_one_text() {
+    let disk = Disk::new();
+    let root = disk.path("root");
+    let absolute = |name: &str| disk.path(name).to_str().unwrap().to_owned();
+    let paths = [
+        "missing.jpg".to_owned(),
+        "missing/a.jpg".to_owned(),
+        "a.jpg/".to_owned(),
+        "a.jpg/b".to_owned(),
+        String::new(),
+        " ".to_owned(),
+        ".".to_owned(),
+        "..".to_owned(),
+        "/".to_owned(),
+        "sub".to_owned(),
+        "sub/".to_owned(),
+        "../secret.jpg".to_owned(),
+        "sub/../../secret.jpg".to_owned(),
+        "sub/deep/../../../secret.jpg".to_owned(),
+        "../root/a.jpg".to_owned(),
+        absolute("secret.jpg"),
+        absolute("root/../secret.jpg"),
+        absolute("root"),
+        absolute("rooted/a.jpg"),
+        "/etc/passwd".to_owned(),
+        "//etc/passwd".to_owned(),
+        "/proc/self/environ".to_owned(),
+        "/proc/self/fd/0".to_owned(),
+        "/dev/zero".to_owned(),
+        "/dev/null".to_owned(),
+        "link_inside".to_owned(),
+        "link_outside".to_owned(),
+        "link_absolute".to_owned(),
+        "link_folder/secret.jpg".to_owned(),
+        "link_folder/root/a.jpg".to_owned(),
+        "sub/link_up/a.jpg".to_owned(),
+        "loop".to_owned(),
+        "hard_link".to_owned(),
+        "fifo".to_owned(),
+        "socket".to_owned(),
+        "a.jpg\0".to_owned(),
+        "a.jpg\0.png".to_owned(),
+        "a.jpg\n".to_owned(),
+        "%61.jpg".to_owned(),
+        "..\\secret.jpg".to_owned(),
+        "~/a.jpg".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "x/".repeat(3000),
+        "n".repeat(300),
+    ];
+    for path in paths {
+        let error = read(&[root.clone()], &path).await.expect_err(&path);
+        assert_eq!(error, Code::PathForbidden.because("there is no such file that may be read"), "{path:?}");
+    }
+}
+
+#[tokio::test]
+async fn devices_are_no_files_even_under_a_root() {
+    for path in ["zero", "/dev/zero", "null", "fd/0", "stdin", "tty"] {
+        let error = read(&["/dev".into()], path).await.expect_err(path);
+        assert_eq!(error.code, Code::PathForbidden, "{path}");
+    }
+    for path in ["proc/self/environ", "/proc/self/status", "sys/kernel/uevent_seqnum"] {
+        let error = read(&["/".into()], path).await.expect_err(path);
+        assert_eq!(error.code, Code::PathForbidden, "{path}: another file system");
+    }
+}
+
+#[tokio::test]
+async fn without_roots_nothing_is_read() {
+    assert_eq!(read(&[], "a.jpg").await.unwrap_err().code, Code::PathForbidden);
+    assert_eq!(read(&[], "/etc/hostname").await.unwrap_err().code, Code::PathForbidden);
+}
+
+#[tokio::test]
+async fn size_is_limited_to_the_byte() {
+    let disk = Disk::new();
+    assert_eq!(read(&[disk.path("root")], "exact").await.unwrap().len(), 64);
+    assert_eq!(read(&[disk.path("root")], "large").await.unwrap_err().code, Code::BodyTooLarge);
+}
+
+#[tokio::test]
+async fn the_first_root_that_has_the_file_wins() {
+    let disk = Disk::new();
+    let roots = [disk.path("root/sub"), disk.path("root")];
+    assert_eq!(read(&roots, "b c.jpg").await.unwrap(), "picture b");
+    assert_eq!(read(&roots, "a.jpg").await.unwrap(), "picture a");
+    assert_eq!(read(&roots, "sub/b c.jpg").await.unwrap(), "picture b");
+}
+
+#[tokio::test]
+async fn a_root_may_be_a_link_and_is_then_known_by_both_names() {
+    let disk = Disk::new();
+    symlink(disk.path("root"), disk.path("alias")).unwrap();
+    for name in [
+        "a.jpg".to_owned(),
+        disk.path("alias/a.jpg").to_str().unwrap().to_owned(),
+        disk.path("root/a.jpg").to_str().unwrap().to_owned(),
+    ] {
+        assert_eq!(read(&[disk.path("alias")], &name).await.unwrap(), "picture a", "{name}");
+    }
+}
+
+#[test]
+fn a_root_that_is_none_is_refused_at_the_start() {
+    let disk = Disk::new();
+    for root in [disk.path("missing"), disk.path("secret.jpg"), PathBuf::from("relative"), PathBuf::new()] {
+        let error = Roots::open(&PathConfig { roots: vec![root.clone()] }).expect_err("no root");
+        assert!(matches!(error, InputsError::Root { .. }), "{}: {error}", root.display());
+    }
+}
