@@ -132,7 +132,7 @@ fn parts_are_not_without_number() {
 
 #[test]
 fn the_picture_is_handed_on_whole() {
-    let content: Vec<u8> = (0..200_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let content: Vec<u8> = (0..200_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
     let mut body = b"--B\r\nContent-Disposition: form-data; name=\"img\"; filename=\"a\"\r\n\r\n".to_vec();
     body.extend_from_slice(&content);
     body.extend_from_slice(b"\r\n--B--\r\n");
