@@ -58,7 +58,7 @@ pub fn annotate(picture: &mut Picture, annotations: &[Annotation]) {
         return;
     }
     let long = picture.width.max(picture.height) as usize;
-    let thickness = (long / 400).clamp(1, 16) as i64;
+    let thickness = (long / 320).clamp(2, 24) as i64;
     let font = Font::for_picture(long);
     let mut canvas = Canvas { picture };
     for annotation in annotations {

@@ -1,10 +1,11 @@
 //! Picture to input tensor: resize, place, normalise, convert and lay out, straight into the caller's bytes.
 //!
-//! `geometry` says which part of the picture lands where, `fill` writes elements; this file joins them with
-//! the resizer. Every byte of the output is written on every call, whatever the picture's shape, so nothing of
+//! `geometry` says which part of the picture lands where, `bilinear` samples, `fill` writes elements; this file
+//! joins them, and the antialiasing resizer of a crate. Every byte of the output is written on every call, whatever the picture's shape, so nothing of
 //! an earlier tenant of that memory can survive. Knows no model, no shared memory and keeps nothing between
 //! calls but scratch buffers.
 
+mod bilinear;
 mod fill;
 mod geometry;
 #[cfg(test)]
@@ -15,11 +16,12 @@ pub use geometry::Placement;
 use crate::model::{Filter, InputSpec};
 use crate::picture::Picture;
 use crate::tensor::Element;
+use bilinear::Lines;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use fill::Pixels;
-use geometry::Plan;
+use geometry::{Plan, Source, Target};
 
 /// Scratch above this many bytes is freed after the call that needed it: ordinary pictures reuse theirs, and a
 /// rare giant does not keep its buffers for the life of the thread.
@@ -54,6 +56,7 @@ pub enum PreprocessError {
 #[derive(Debug, Default)]
 pub struct Scratch {
     resizer: Resizer,
+    lines: Lines,
     rgb: Vec<u8>,
 }
 
@@ -106,27 +109,35 @@ fn resize<'a>(
     filter: Filter,
     scratch: &'a mut Scratch,
 ) -> Result<Pixels<'a>, PreprocessError> {
-    let target = &plan.target;
-    let refused = |reason: &dyn std::fmt::Display| PreprocessError::Resize(reason.to_string());
-    let algorithm = match filter {
-        Filter::Bilinear => ResizeAlg::Interpolation(FilterType::Bilinear),
-        Filter::BilinearAntialias => ResizeAlg::Convolution(FilterType::Bilinear),
-    };
-    let source = &plan.source;
-    let options = ResizeOptions::new()
-        .resize_alg(algorithm)
-        .crop(source.left, source.top, source.width, source.height)
-        .use_alpha(false);
-
+    let Plan { source, target, .. } = plan;
     let bytes = target.width as usize * target.height as usize * 3;
     if scratch.rgb.len() < bytes {
         scratch.rgb.resize(bytes, 0);
     }
+    let rgb = &mut scratch.rgb[..bytes];
+    match filter {
+        Filter::Bilinear => bilinear::resize(picture, source, target, &mut scratch.lines, rgb),
+        Filter::BilinearAntialias => antialias(picture, source, target, &mut scratch.resizer, rgb)?,
+    }
+    Ok(Pixels { rgb, stride: target.width as usize * 3 })
+}
+
+fn antialias(
+    picture: &Picture,
+    source: &Source,
+    target: &Target,
+    resizer: &mut Resizer,
+    rgb: &mut [u8],
+) -> Result<(), PreprocessError> {
+    let refused = |reason: &dyn std::fmt::Display| PreprocessError::Resize(reason.to_string());
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(source.left, source.top, source.width, source.height)
+        .use_alpha(false);
     // The typed call compiles the resizer for this one pixel type instead of for all of them.
     let from = TypedImageRef::<U8x3>::from_buffer(picture.width, picture.height, &picture.rgb)
         .map_err(|error| refused(&error))?;
-    let mut to = TypedImage::<U8x3>::from_buffer(target.width, target.height, &mut scratch.rgb[..bytes])
-        .map_err(|error| refused(&error))?;
-    scratch.resizer.resize_typed(&from, &mut to, &options).map_err(|error| refused(&error))?;
-    Ok(Pixels { rgb: &scratch.rgb[..bytes], stride: target.width as usize * 3 })
+    let mut to =
+        TypedImage::<U8x3>::from_buffer(target.width, target.height, rgb).map_err(|error| refused(&error))?;
+    resizer.resize_typed(&from, &mut to, &options).map_err(|error| refused(&error))
 }

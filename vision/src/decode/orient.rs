@@ -67,9 +67,9 @@ fn transpose(picture: &mut Picture, from_bottom: bool, from_right: bool) -> Resu
             for y in top..(top + TILE).min(width) {
                 let column = if from_right { width - 1 - y } else { y };
                 let row = &mut new[y * height..][..height];
-                for x in left..(left + TILE).min(height) {
+                for (x, pixel) in row.iter_mut().enumerate().skip(left).take(TILE) {
                     let line = if from_bottom { height - 1 - x } else { x };
-                    row[x] = old[line * width + column];
+                    *pixel = old[line * width + column];
                 }
             }
         }

@@ -165,7 +165,7 @@ fn bilinear_is_opencvs() {
                 let bottom = at(x0, y1) * (1.0 - fx) + at(x1, y1) * fx;
                 let exact = top * (1.0 - fy) + bottom * fy;
                 let got = f64::from(resized[((y * width + x) * 3 + channel) as usize]);
-                assert!((got - exact).abs() <= 1.5, "{width}x{height} at {x},{y}: {got} for {exact}");
+                assert!((got - exact).abs() <= 1.1, "{width}x{height} at {x},{y}: {got} for {exact}");
             }
         }
     }
