@@ -215,8 +215,7 @@ fn all_eight_orientations() {
 }
 
 proptest::proptest! {
-    /// One flipped byte anywhere: a picture or an error, and never a panic that the guard had to catch in our
-    /// own survey.
+    /// One changed byte anywhere ends in a whole picture or an error.
     #[test]
     fn damage_is_survived(at in 0usize..4000, value: u8, which in 0usize..4) {
         let formats = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Bmp];
