@@ -1,6 +1,8 @@
 //! From a request to its answer: what is refused before any route is looked at, and the one match on method and
 //! path. hyper's types stop here.
 
+mod whole;
+
 use crate::error::{Code, RequestError};
 use crate::handlers::{Call, detect, health, monitoring, pages};
 use crate::reply::Reply;
@@ -16,6 +18,7 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use whole::Whole;
 
 /// Longest request target.
 const MAX_TARGET: usize = 4096;
@@ -48,6 +51,7 @@ where
     let arrived = clock::now();
     let id = request_id::choose(request.headers());
     let (head, body) = request.into_parts();
+    let (whole, body) = Whole::watch(body);
     let mut visit = service.visit(&head, peer);
     let result = match check(&head) {
         Ok(()) => route(service, &Call { id: &id, head: &head, arrived }, body).await,
@@ -72,7 +76,7 @@ where
         took = ?Duration::from_nanos(clock::now().saturating_sub(arrived)),
         "answered"
     );
-    reply.into_response(&id, service.is_closing())
+    reply.into_response(&id, service.is_closing() || !whole.is_read())
 }
 
 async fn route<B>(service: &Arc<Service>, call: &Call<'_>, body: B) -> Result<Reply, RequestError>

@@ -1,1 +1,13 @@
-//! End-to-end tests, one module a subject.
+//! End-to-end tests: the real executable, driven as its users drive it.
+
+mod ab; // the load generator of the seed report ends without a failure
+mod commands; // check, status, model inspect: words and exit codes
+mod copies; // no image travels between processes but through shared memory
+mod dependencies; // which crate may use which
+mod errors; // every refusal: its status, its code, and a service as healthy after as before
+mod families; // each kind of model answers what its picture says
+mod inputs; // five types in every form of arrival give the same detections
+mod observe; // health, metrics, statistics, the API's description
+mod processes; // who runs, who maps what, who replaces whom, how it ends
+mod real_models; // real models on real pictures, against the references
+mod start; // what is said when a service cannot start

@@ -150,7 +150,8 @@ pub fn detections(
         }
         Decoder::SsdPost { boxes, classes, scores, count, layout, first_class } => {
             suppress = false;
-            let columns = ssd::PostOutputs { boxes: *boxes, classes: *classes, scores: *scores, count: *count };
+            let columns =
+                ssd::PostOutputs { boxes: *boxes, classes: *classes, scores: *scores, count: *count };
             ssd::ssd_post(&outputs, &columns, *layout, *first_class, input, options)?
         }
         Decoder::PicoDet { strides, scores, boxes } => {
@@ -225,7 +226,9 @@ fn into_picture(found: Vec<Detection>, placement: &Placement) -> Vec<Detection> 
         }
         d.keypoints = d
             .keypoints
-            .map(|points| points.into_iter().map(|[x, y]| placement.to_picture(x, y).into()).collect::<Vec<_>>())
+            .map(|points| {
+                points.into_iter().map(|[x, y]| placement.to_picture(x, y).into()).collect::<Vec<_>>()
+            })
             .filter(|points| points.iter().flatten().all(|v: &f32| v.is_finite()));
         Some(d)
     };

@@ -16,7 +16,7 @@ pub struct Service {
     /// Address and port; port 0 takes a free one.
     pub listen: String,
     /// Number of frontends; 0: one per core.
-    pub procs: u8,
+    pub procs: u32,
     /// Time for requests in flight when the service stops or a frontend is replaced.
     #[serde(with = "units::duration")]
     pub drain_timeout: Duration,
@@ -58,7 +58,8 @@ impl Service {
             0 => std::thread::available_parallelism()
                 .map_or(1, |cores| u8::try_from(cores.get()).unwrap_or(u8::MAX))
                 .min(Self::MOST_PROCS),
-            procs => procs,
+            // No more than fit was checked when the configuration was read.
+            procs => u8::try_from(procs).unwrap_or(Self::MOST_PROCS),
         }
     }
 
@@ -74,7 +75,7 @@ impl Service {
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if self.procs > Self::MOST_PROCS {
+        if self.procs > u32::from(Self::MOST_PROCS) {
             let reason =
                 format!("{} is out of range; allowed: 0 (one per core) to {}", self.procs, Self::MOST_PROCS);
             return Err(Fault::new("service.procs", reason));

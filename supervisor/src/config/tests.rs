@@ -83,7 +83,7 @@ fn mistakes_are_answered_with_place_key_and_remedy() {
 #[test]
 fn values_are_answered_with_place_key_and_range() {
     for (text, wanted) in [
-        ("[service]\nprocs = \"many\"\n", &["detectd.toml:2: service.procs: ", "string \"many\"", "u8"][..]),
+        ("[service]\nprocs = \"many\"\n", &["detectd.toml:2: service.procs: ", "string \"many\"", "u32"][..]),
         (
             "\n\n[service]\nprocs = 65\n",
             &["detectd.toml:4: service.procs: 65 is out of range; allowed: 0 (one per core) to 64"],

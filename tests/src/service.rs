@@ -1,0 +1,230 @@
+//! One running service: started on a free port with a configuration of its own, stopped by its own pid when
+//! dropped, its log printed when the test fails.
+
+use crate::client::Client;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shm_proto::board::{Board, ServiceState};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest wait for anything.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running service.
+pub struct Service {
+    child: Child,
+    folder: TempDir,
+    name: String,
+    address: String,
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests have a parent folder").to_owned()
+}
+
+/// A file of `tests/assets`.
+pub fn asset(name: &str) -> PathBuf {
+    root().join("tests/assets").join(name)
+}
+
+/// The executable: `DETECTD_BIN`, or the one that cargo builds now.
+pub fn executable() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        if let Some(path) = std::env::var_os("DETECTD_BIN") {
+            return path.into();
+        }
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        let built =
+            build.args(["build", "--package", "detectd"]).current_dir(root()).status().expect("cargo runs");
+        assert!(built.success(), "the executable does not build");
+        let test = std::env::current_exe().expect("a test knows its own path");
+        test.parent().and_then(Path::parent).expect("target/debug").join("detectd")
+    })
+}
+
+/// The executable with arguments, away from the caller's own settings.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(executable());
+    for (key, _) in std::env::vars_os() {
+        let ours = key.to_str().is_some_and(|key| key.starts_with("DETECTD_") && key != "DETECTD_CACHE");
+        if ours || key == "NOTIFY_SOCKET" || key == "LISTEN_FDS" {
+            command.env_remove(key);
+        }
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs the executable to its end.
+pub fn run(args: &[&str]) -> Output {
+    command(args).output().expect("the executable runs")
+}
+
+/// Waits until `check` gives something.
+pub fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A `[model]` section for one of the tests' own models.
+pub fn with_model(name: &str) -> String {
+    format!("[model]\npath = {:?}\n", asset(&format!("{name}.onnx")))
+}
+
+impl Service {
+    /// Starts a service with these settings on top of the tests' own and waits until it is ready.
+    pub fn start(settings: &str) -> Self {
+        let mut service = Self::launch(settings, &[]);
+        service.wait_ready();
+        service
+    }
+
+    /// Starts a service and does not wait.
+    pub fn launch(settings: &str, args: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = tempfile::tempdir().expect("a folder");
+        let base = format!(
+            "[service]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nprocs = 2\n[log]\nformat = \"json\"\n"
+        );
+        let mut config: toml::Table = base.parse().expect("the base settings");
+        merge(&mut config, settings.parse().expect("the test's settings"));
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, config.to_string()).expect("room for a configuration");
+        let log = File::create(folder.path().join("log")).expect("room for a log");
+        let child = command(&["serve", "--config", path.to_str().expect("a path in UTF-8")])
+            .args(args)
+            .stdout(log.try_clone().expect("a descriptor"))
+            .stderr(log)
+            .spawn()
+            .expect("the executable starts");
+        Self { child, folder, name, address: String::new() }
+    }
+
+    /// Waits until the service is ready and learns its address.
+    pub fn wait_ready(&mut self) {
+        let board = wait_for("a ready service", || {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                panic!("the service ended with {status}:\n{}", self.log());
+            }
+            Board::open(&self.name).ok().filter(|board| board.state() == ServiceState::Ready)
+        });
+        self.address = board.listen().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The service's name, as `detectd status --name` wants it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder in which its configuration lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url())
+    }
+
+    /// Its board.
+    pub fn board(&self) -> Board {
+        Board::open(&self.name).expect("a running service has a board")
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The supervisor's pid.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    /// Pids of the frontends, by slot.
+    pub fn frontends(&self) -> Vec<Pid> {
+        let board = self.board();
+        (0..board.frontends() as u8).map(|slot| Pid::from_raw(board.frontend(slot).pid() as i32)).collect()
+    }
+
+    /// Pid of the engine.
+    pub fn engine(&self) -> Pid {
+        Pid::from_raw(self.board().engine(0).pid() as i32)
+    }
+
+    /// Sends a signal to the supervisor.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("the supervisor lives");
+    }
+
+    /// Waits for the supervisor's end.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for("the service's end", || self.child.try_wait().expect("our child"))
+    }
+
+    /// Stops the service as an operator would.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill(self.pid(), Signal::SIGTERM);
+            let begun = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) {
+                if begun.elapsed() > Duration::from_secs(10) {
+                    let _ = self.child.kill();
+                    let _ = self.child.wait();
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("---- log of {}, its last lines ----", self.name);
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
