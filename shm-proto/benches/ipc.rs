@@ -30,10 +30,13 @@ fn main() {
         }
         ForkResult::Parent { child } => child,
     };
-    let frontend = FrontendArena::attach(&fd, Owner { slot: 0, generation: 1 }, bells.clone()).expect("the arena");
+    let frontend =
+        FrontendArena::attach(&fd, Owner { slot: 0, generation: 1 }, bells.clone()).expect("the arena");
 
     println!("submit -> answer, engine in another process, {ROUNDS} rounds");
-    for (name, pause) in [("busy (next at once)", Duration::ZERO), ("idle (1 ms apart)", Duration::from_millis(1))] {
+    for (name, pause) in
+        [("busy (next at once)", Duration::ZERO), ("idle (1 ms apart)", Duration::from_millis(1))]
+    {
         let rounds = if pause.is_zero() { ROUNDS } else { ROUNDS / 10 };
         let mut times: Vec<u64> = (0..rounds)
             .map(|_| {

@@ -39,9 +39,13 @@ fn a_key_that_does_not_exist() {
 
 #[test]
 fn a_value_that_makes_no_sense() {
-    assert_refused("[frontend]\ndeadline = \"soon\"\n", &[], &["deadline", "soon"]);
-    assert_refused("[service]\nprocs = 1000\n", &[], &["procs", "64"]);
-    assert_refused("[engine]\ndevice = \"abacus\"\n", &[], &["device", "abacus"]);
+    for (settings, words) in [
+        ("[frontend]\ndeadline = \"soon\"\n", ["deadline", "soon"]),
+        ("[service]\nprocs = 1000\n", ["procs", "64"]),
+        ("[engine]\ndevice = \"abacus\"\n", ["device", "abacus"]),
+    ] {
+        assert_refused(&(model("yolov8.onnx") + settings), &[], &words);
+    }
 }
 
 #[test]
