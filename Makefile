@@ -58,8 +58,8 @@ loom: ## the shared-memory protocol under every interleaving (two preemptions de
 	$(loom_test)
 
 .PHONY: bench
-bench: runtime ## the benchmarks of the shared-memory protocol and of the whole service
-	$(CARGO) bench --package shm-proto --package e2e $(ARGS)
+bench: ## the benchmarks of the shared-memory protocol
+	$(CARGO) bench --package shm-proto $(ARGS)
 
 .PHONY: models
 models: $(venv)/ready ## make the built-in model and the tests' models again and check them

@@ -9,7 +9,7 @@ use std::process::Command;
 #[test]
 fn ab_ends_without_a_failure_for_both_forms_of_postdata() {
     if Command::new("ab").arg("-V").output().is_err() {
-        println!("ab: {} requests/s", figure("Requests per second:").unwrap_or(0.0));
+        println!("SKIPPED: ab is not installed (apache2-utils)");
         return;
     }
     let service = Service::start(&with_model("yolov8"));
@@ -40,10 +40,6 @@ fn ab_ends_without_a_failure_for_both_forms_of_postdata() {
         assert_eq!(figure("Complete requests:"), Some(1000.0), "{report}");
         assert_eq!(figure("Failed requests:"), Some(0.0), "{report}");
         assert_eq!(figure("Non-2xx responses:"), None, "{report}");
-        println!(
-            "ab: {} requests/s, {:?} failed",
-            figure("Requests per second:").unwrap_or(0.0),
-            figure("Failed requests:")
-        );
+        println!("ab: {} requests/s", figure("Requests per second:").unwrap_or(0.0));
     }
 }
