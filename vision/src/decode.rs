@@ -1,7 +1,7 @@
 //! Bytes of an image file to a [`Picture`], within limits that are checked before anything is allocated.
 //!
 //! The first bytes decide the format, never a name or a content type. `jpeg` surveys and decodes JPEG, `raster`
-//! every other format through the `image` crate, `rgb` brings any pixel layout to RGB in place and `orient`
+//! every other format through the `image` crate, `riff` looks over a WebP file before that, `rgb` brings any pixel layout to RGB in place and `orient`
 //! turns the result as EXIF says. Alpha is dropped, not blended; 16 bits keep their high byte; the first frame
 //! of an animation is the picture; colour profiles are not applied.
 //!
@@ -12,6 +12,7 @@ mod jpeg;
 mod orient;
 mod raster;
 mod rgb;
+mod riff;
 #[cfg(test)]
 mod tests;
 

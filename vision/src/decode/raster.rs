@@ -1,9 +1,9 @@
 //! Every format but JPEG, through the decoders of the `image` crate.
 //!
 //! Decoders made one by one start without limits, so this file owns the order: a bound on what reading the
-//! header may cost, the header, our check of its size, the bound on the rest, and only then pixels.
+//! header may cost, the header, our check of its size, the bound on the rest, and only then metadata and pixels.
 
-use super::{DecodeError, Format, Limits, TooLarge, allocate, orient, rgb};
+use super::{DecodeError, Format, Limits, TooLarge, allocate, orient, rgb, riff};
 use crate::picture::Picture;
 use image::codecs::{bmp, gif, png, pnm, tiff, webp};
 use image::error::ImageError;
@@ -22,13 +22,16 @@ pub(super) fn decode(
     match format {
         Format::Png => {
             let header = memory(limits.max_metadata);
-            read(format, png::PngDecoder::with_limits(source, header).map_err(failed)?, limits, picture)
+            read(format, png::PngDecoder::with_limits(source, header).map_err(failed)?, turn, limits, picture)
         }
-        Format::WebP => read(format, webp::WebPDecoder::new(source).map_err(failed)?, limits, picture),
-        Format::Gif => read(format, gif::GifDecoder::new(source).map_err(failed)?, limits, picture),
-        Format::Bmp => read(format, bmp::BmpDecoder::new(source).map_err(failed)?, limits, picture),
-        Format::Tiff => read(format, tiff::TiffDecoder::new(source).map_err(failed)?, limits, picture),
-        Format::Pnm => read(format, pnm::PnmDecoder::new(source).map_err(failed)?, limits, picture),
+        Format::WebP => {
+            let turn = riff::orientation(bytes, limits.max_metadata)?;
+            read(format, webp::WebPDecoder::new(source).map_err(failed)?, |_| turn, limits, picture)
+        }
+        Format::Gif => read(format, gif::GifDecoder::new(source).map_err(failed)?, turn, limits, picture),
+        Format::Bmp => read(format, bmp::BmpDecoder::new(source).map_err(failed)?, turn, limits, picture),
+        Format::Tiff => read(format, tiff::TiffDecoder::new(source).map_err(failed)?, turn, limits, picture),
+        Format::Pnm => read(format, pnm::PnmDecoder::new(source).map_err(failed)?, turn, limits, picture),
         Format::Jpeg => unreachable!("JPEG has a module of its own"),
     }
 }
@@ -36,6 +39,7 @@ pub(super) fn decode(
 fn read<D: ImageDecoder>(
     format: Format,
     mut decoder: D,
+    turn: impl FnOnce(&mut D) -> Orientation,
     limits: &Limits,
     picture: &mut Picture,
 ) -> Result<Orientation, DecodeError> {
@@ -46,12 +50,13 @@ fn read<D: ImageDecoder>(
     let color = decoder.color_type();
     let decoded = pixels * u64::from(color.bytes_per_pixel());
     let working = decoded + planes(format, color, pixels) + limits.max_metadata;
-    let orientation = orientation(&mut decoder);
-    let turned = if orient::swaps_sides(orientation) { pixels * 6 } else { 0 };
-    limits.check_alloc(rgb::peak_bytes(working, pixels).max(turned))?;
-
+    limits.check_alloc(rgb::peak_bytes(working, pixels))?;
     let failed = |error| translate(format, working, error);
     decoder.set_limits(memory(working)).map_err(failed)?;
+
+    let orientation = turn(&mut decoder);
+    let turned = if orient::swaps_sides(orientation) { pixels * 6 } else { 0 };
+    limits.check_alloc(turned)?;
     allocate(&mut picture.rgb, decoded as usize)?;
     decoder.read_image(&mut picture.rgb).map_err(failed)?;
     rgb::convert(&mut picture.rgb, color, pixels as usize)?;
@@ -60,16 +65,8 @@ fn read<D: ImageDecoder>(
 }
 
 /// How the picture is to be turned. A file whose metadata cannot be read is still a picture, seen as it is stored.
-fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
-    if let Ok(orientation) = decoder.orientation()
-        && orientation != Orientation::NoTransforms
-    {
-        return orientation;
-    }
-    // WebP files often keep the marker that EXIF has in a JPEG, which the parser takes for a broken header.
-    let chunk = decoder.exif_metadata().ok().flatten();
-    let marked = chunk.as_deref().and_then(|chunk| chunk.strip_prefix(b"Exif\0\0"));
-    marked.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
+fn turn(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
 }
 
 /// Bytes a decoder keeps for itself in proportion to the picture, besides the buffer it fills.
