@@ -33,7 +33,6 @@ pub fn admit(service: &Service, arrived: Nanos) -> Result<Admitted<'_>, RequestE
         // the service drains, those that still come over an open connection are served.
         ServiceState::Ready | ServiceState::EngineDown | ServiceState::Draining => {}
         ServiceState::Starting => return Err(unavailable("the service is starting")),
-        ServiceState::Failed => return Err(unavailable("the engine could not be brought back")),
     }
     let attached = service.link.current().ok_or_else(|| unavailable("no model is loaded"))?;
     // Counted first and checked then, so that two frontends cannot both take the last place.

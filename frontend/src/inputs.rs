@@ -30,7 +30,7 @@ use tokio::time::Instant;
 pub use address::Addresses;
 pub use config::{InputsConfig, InputsError, PathConfig, UrlConfig};
 pub use kind::InputType;
-pub use payload::RawOptions;
+pub use payload::{Classes, RawOptions};
 
 use crate::error::{Code, RequestError};
 use body::Limits;

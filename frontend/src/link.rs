@@ -7,6 +7,7 @@
 //! Whatever a request holds is given back by dropping its future, wherever it is.
 
 use crate::error::{Code, RequestError};
+use crate::options::Labels;
 use crate::watch;
 use arc_swap::ArcSwapOption;
 use shm_proto::arena::{AnsweredSeat, Bells, ClaimedSeat, FrontendArena, SubmittedSeat};
@@ -27,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub struct Attached {
     /// What the model is.
     pub facts: ModelFacts,
+    /// Its class names.
+    pub labels: Labels,
     arena: Arc<FrontendArena>,
     requests: Mutex<Requests>,
 }
@@ -68,7 +71,7 @@ impl Requests {
 impl Attached {
     /// A generation over an attached arena.
     pub fn new(arena: Arc<FrontendArena>, facts: ModelFacts) -> Arc<Self> {
-        Arc::new(Self { facts, arena, requests: Mutex::default() })
+        Arc::new(Self { labels: Labels::of(&facts.spec), facts, arena, requests: Mutex::default() })
     }
 
     /// A seat, if one is free and no request of this frontend waits for one. Callable from any thread.

@@ -49,13 +49,9 @@ fn build(out: &mut Exposition, service: &Service) {
     out.sample("detectd_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     out.family("detectd_state", Kind::Gauge, "What the service does: 1 for the state it is in.");
     let state = service.board.state();
-    for each in [
-        ServiceState::Starting,
-        ServiceState::Ready,
-        ServiceState::EngineDown,
-        ServiceState::Draining,
-        ServiceState::Failed,
-    ] {
+    for each in
+        [ServiceState::Starting, ServiceState::Ready, ServiceState::EngineDown, ServiceState::Draining]
+    {
         out.sample("detectd_state", &[("state", each.name())], u64::from(each == state));
     }
     if let Some(attached) = service.link.current() {

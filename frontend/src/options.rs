@@ -4,13 +4,15 @@
 //! Knows nothing of HTTP besides the refusal.
 
 use crate::error::{Code, RequestError};
+use crate::inputs::{Classes, RawOptions};
+use std::collections::HashMap;
 use vision::model::{ModelSpec, Task};
 use vision::postprocess::Options;
 
 /// Names of all options, for the API description and the refusal of others.
 pub const NAMES: [&str; 5] = ["score", "iou", "top_k", "classes", "format"];
 
-/// Most classes and detections that a request may ask for.
+/// Most detections that a request may ask for.
 const MAX_TOP_K: usize = 1000;
 
 /// In which form the answer goes out.
@@ -29,7 +31,7 @@ pub struct Choices {
     score: Option<f32>,
     iou: Option<f32>,
     top_k: Option<usize>,
-    classes: Option<Vec<String>>,
+    classes: Option<Classes>,
     format: Option<Format>,
 }
 
@@ -57,14 +59,7 @@ impl Choices {
             "score" => once(name, &mut self.score, unit(name, value)?),
             "iou" => once(name, &mut self.iou, unit(name, value)?),
             "top_k" => once(name, &mut self.top_k, count(name, value)?),
-            "classes" => {
-                let classes: Vec<_> =
-                    value.split(',').map(str::trim).filter(|c| !c.is_empty()).map(str::to_owned).collect();
-                if classes.is_empty() || classes.len() > MAX_TOP_K {
-                    return Err(refuse(name, "a comma-separated list of class names or numbers"));
-                }
-                once(name, &mut self.classes, classes)
-            }
+            "classes" => once(name, &mut self.classes, Classes::Text(value.to_owned())),
             "format" => {
                 let format = match value {
                     "json" => Format::Json,
@@ -81,6 +76,20 @@ impl Choices {
         }
     }
 
+    /// Takes the options in that came in the body.
+    ///
+    /// # Errors
+    /// As [`Choices::parse`].
+    pub fn add(&mut self, raw: RawOptions) -> Result<(), RequestError> {
+        let RawOptions { score, iou, top_k, classes, format } = raw;
+        for (name, value) in [("score", score), ("iou", iou), ("top_k", top_k), ("format", format)] {
+            if let Some(value) = value {
+                self.choose(name, &value)?;
+            }
+        }
+        classes.map_or(Ok(()), |classes| once("classes", &mut self.classes, classes))
+    }
+
     /// The form of the answer.
     pub fn format(&self) -> Format {
         self.format.unwrap_or_default()
@@ -90,7 +99,7 @@ impl Choices {
     ///
     /// # Errors
     /// `bad_parameter` for a class the model does not have and for a drawn answer of a classifier.
-    pub fn resolve(&self, spec: &ModelSpec) -> Result<Options, RequestError> {
+    pub fn resolve(&self, spec: &ModelSpec, labels: &Labels) -> Result<Options, RequestError> {
         if self.format() == Format::Image && spec.task == Task::Classify {
             return Err(Code::BadParameter
                 .because("format=image needs a detector; this model classifies whole pictures"));
@@ -107,20 +116,62 @@ impl Choices {
             options.max_detections = options.max_detections.min(top_k);
         }
         if let Some(classes) = &self.classes {
-            options.classes =
-                Some(classes.iter().map(|class| number_of(class, spec)).collect::<Result<_, _>>()?);
+            options.classes = Some(labels.numbers(classes)?);
         }
         Ok(options)
     }
 }
 
-/// A class by its name, in any case, or by its number.
-fn number_of(class: &str, spec: &ModelSpec) -> Result<usize, RequestError> {
-    let by_name = spec.labels.iter().position(|label| label.to_lowercase() == class.to_lowercase());
-    let known = |number: &usize| spec.labels.is_empty() || *number < spec.labels.len();
-    by_name
-        .or_else(|| class.parse().ok().filter(known))
-        .ok_or_else(|| Code::BadParameter.because(format!("the model has no class '{}'", shown(class))))
+/// A model's class names, to be found in any case. Made once for a model: a request then costs no more than its own
+/// names.
+#[derive(Debug)]
+pub struct Labels {
+    numbers: HashMap<String, usize>,
+    count: usize,
+}
+
+impl Labels {
+    /// The names of this model's classes.
+    pub fn of(spec: &ModelSpec) -> Self {
+        // Backwards, so that the first of two classes of one name is the one that is kept.
+        let numbers =
+            spec.labels.iter().enumerate().rev().map(|(k, label)| (label.to_lowercase(), k)).collect();
+        Self { numbers, count: spec.labels.len() }
+    }
+
+    /// The classes' numbers, each once.
+    fn numbers(&self, classes: &Classes) -> Result<Vec<usize>, RequestError> {
+        let names: Vec<&str> = match classes {
+            // A name may have a comma in it.
+            Classes::Text(text) => match self.number(text.trim()) {
+                Some(number) => return Ok(vec![number]),
+                None => text.split(',').collect(),
+            },
+            Classes::List(list) => list.iter().map(String::as_str).collect(),
+        };
+        let mut numbers = names
+            .into_iter()
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(|name| {
+                self.number(name).ok_or_else(|| {
+                    Code::BadParameter.because(format!("the model has no class '{}'", shown(name)))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.is_empty() {
+            return Err(refuse("classes", "a comma-separated list of class names or numbers"));
+        }
+        Ok(numbers)
+    }
+
+    /// A class by its name, in any case, or by its number.
+    fn number(&self, class: &str) -> Option<usize> {
+        let known = |number: &usize| self.count == 0 || *number < self.count;
+        self.numbers.get(&class.to_lowercase()).copied().or_else(|| class.parse().ok().filter(known))
+    }
 }
 
 fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), RequestError> {

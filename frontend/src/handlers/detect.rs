@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vision::draw::{Annotation, annotate, encode_jpeg};
 use vision::model::{ModelFacts, ModelSpec};
+use vision::postprocess::Options;
 
 /// Answers the request, or refuses it, by its deadline.
 ///
@@ -35,10 +36,10 @@ where
     let admitted = admission::admit(service, call.arrived)?;
     let choices = Choices::parse(call.head.uri.query())?;
     // Refused now if it must be, rather than after the body was read.
-    choices.resolve(&admitted.attached.facts.spec)?;
+    let options = choices.resolve(&admitted.attached.facts.spec, &admitted.attached.labels)?;
     let limit = time_limit(&call.head.headers, service.config.frontend.deadline)?;
     let deadline = Instant::now() + limit;
-    let work = detect(service, &admitted, call, body, choices, (deadline, limit));
+    let work = detect(service, &admitted, call, body, (choices, options), (deadline, limit));
     // Dropping the work gives back whatever it holds.
     tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Code::DeadlineExceeded.into()))
 }
@@ -48,21 +49,23 @@ async fn detect<B>(
     admitted: &Admitted<'_>,
     call: &Call<'_>,
     body: B,
-    mut choices: Choices,
+    (mut choices, mut options): (Choices, Options),
     (deadline, limit): (Instant, Duration),
 ) -> Result<Reply, RequestError>
 where
     B: hyper::body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let facts = &admitted.attached.facts;
     let input = service.inputs.read(call.head, body, deadline).await?;
     let read = clock::now();
     count_input(service, call.head.headers.get(CONTENT_LENGTH), input.kind, input.bytes.len());
-    take_over(&mut choices, &input.options)?;
+    if input.options != RawOptions::default() {
+        choices.add(input.options)?;
+        options = choices.resolve(&admitted.attached.facts.spec, &admitted.attached.labels)?;
+    }
     let order = Order {
         bytes: input.bytes,
-        options: choices.resolve(&facts.spec)?,
+        options,
         keep: choices.format() == Format::Image,
         arrived: call.arrived,
         read,
@@ -87,19 +90,6 @@ fn count_input(service: &Service, length: Option<&http::HeaderValue>, kind: Inpu
         },
         1,
     );
-}
-
-/// Adds the options that came in the body to those of the query.
-fn take_over(choices: &mut Choices, raw: &RawOptions) -> Result<(), RequestError> {
-    let RawOptions { score, iou, top_k, classes, format } = raw;
-    for (name, value) in
-        [("score", score), ("iou", iou), ("top_k", top_k), ("classes", classes), ("format", format)]
-    {
-        if let Some(value) = value {
-            choices.choose(name, value)?;
-        }
-    }
-    Ok(())
 }
 
 /// How long this request may take: as configured, or less if it says so.

@@ -124,8 +124,8 @@ fn parse(body: &[u8], asked: Option<InputType>) -> Result<Named, RequestError> {
             stated.replace(text()).is_some()
         } else if is_img(&key) {
             img.replace(value).is_some()
-        } else if let Some(slot) = options.slot(&key) {
-            slot.replace(text()).is_some()
+        } else if RawOptions::NAMES.contains(&key.as_str()) {
+            options.put(&key, text())?
         } else {
             foreign = foreign.or(Some(key.clone()));
             false
@@ -138,7 +138,7 @@ fn parse(body: &[u8], asked: Option<InputType>) -> Result<Named, RequestError> {
         Code::BadForm
             .because("the form has no field img; a picture itself is sent as image/* or octet-stream")
     })?;
-    let stated = stated.map(|name| name.parse()).transpose()?.or(asked);
+    let stated = InputType::agreed(stated, asked)?;
     let (kind, payload) = Img::Escaped(img).resolve(stated)?;
     match foreign {
         // `type=url&img=http://host/p?a=1&b=2`: fetching the first half would be a quiet mistake.

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::kind::InputType;
-use super::payload::{Img, Named, RawOptions};
+use super::payload::{Classes, Img, LONGEST_OPTION, Named, RawOptions};
 use crate::error::{Code, RequestError};
 
 /// Longest message of the parser that is passed on.
@@ -25,7 +25,7 @@ struct Message<'a> {
     score: Option<Scalar>,
     iou: Option<Scalar>,
     top_k: Option<Scalar>,
-    classes: Option<Scalar>,
+    classes: Option<Wanted>,
     format: Option<Scalar>,
 }
 
@@ -35,17 +35,22 @@ pub fn parse(body: &[u8], asked: Option<InputType>) -> Result<Named, RequestErro
         return Err(Code::BadJson.because("the body is not a JSON object"));
     }
     let message: Message = serde_json::from_slice(body).map_err(fault)?;
-    let stated = message.kind.map(|name| name.parse()).transpose()?.or(asked);
+    let stated = InputType::agreed(message.kind, asked)?;
     let img = message.img.ok_or_else(|| Code::BadJson.because("the object has no img"))?;
     let (kind, payload) = img.0.resolve(stated)?;
-    let text = |scalar: Option<Scalar>| scalar.map(|Scalar(text)| text);
-    let options = RawOptions {
-        score: text(message.score),
-        iou: text(message.iou),
-        top_k: text(message.top_k),
-        classes: text(message.classes),
-        format: text(message.format),
-    };
+    let mut options = RawOptions::default();
+    for (name, value) in
+        [("score", message.score), ("iou", message.iou), ("top_k", message.top_k), ("format", message.format)]
+    {
+        if let Some(Scalar(text)) = value {
+            options.put(name, text)?;
+        }
+    }
+    match message.classes.map(|Wanted(classes)| classes) {
+        Some(Classes::Text(text)) => drop(options.put("classes", text)?),
+        Some(Classes::List(list)) => options.put_classes(list)?,
+        None => {}
+    }
     Ok(Named { kind, payload, options })
 }
 
@@ -98,36 +103,22 @@ impl<'de> Visitor<'de> for PictureVisitor {
     }
 }
 
-/// An option's value: a string, a number, or an array of them, as the query would spell it.
+/// An option's value, a string or a number, as the query would spell it.
 struct Scalar(String);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor { array: true }).map(Scalar)
+        deserializer.deserialize_any(ScalarVisitor).map(Scalar)
     }
 }
 
-struct Element(String);
+struct ScalarVisitor;
 
-impl<'de> Deserialize<'de> for Element {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor { array: false }).map(Element)
-    }
-}
-
-struct ScalarVisitor {
-    array: bool,
-}
-
-impl<'de> Visitor<'de> for ScalarVisitor {
+impl Visitor<'_> for ScalarVisitor {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.array {
-            "a string, a number or an array of them"
-        } else {
-            "a string or a number"
-        })
+        f.write_str("a string or a number")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
@@ -145,19 +136,51 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     fn visit_f64<E: Error>(self, number: f64) -> Result<String, E> {
         Ok(number.to_string())
     }
+}
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<String, A::Error> {
-        if !self.array {
-            return Err(A::Error::custom("an array within an array is no option"));
-        }
-        let mut joined = String::new();
-        while let Some(Element(text)) = array.next_element()? {
-            if !joined.is_empty() {
-                joined.push(',');
+/// The value of `classes`: one of the above, or an array of them.
+struct Wanted(Classes);
+
+impl<'de> Deserialize<'de> for Wanted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WantedVisitor).map(Wanted)
+    }
+}
+
+struct WantedVisitor;
+
+impl<'de> Visitor<'de> for WantedVisitor {
+    type Value = Classes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a number or an array of them")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Classes, E> {
+        ScalarVisitor.visit_str(text).map(Classes::Text)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Classes, E> {
+        ScalarVisitor.visit_u64(number).map(Classes::Text)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Classes, E> {
+        ScalarVisitor.visit_i64(number).map(Classes::Text)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Classes, E> {
+        ScalarVisitor.visit_f64(number).map(Classes::Text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Classes, A::Error> {
+        let mut list = Vec::new();
+        // One that is too long is refused for that; no more of it is kept than shows it.
+        while let Some(Scalar(text)) = array.next_element()? {
+            if list.len() <= LONGEST_OPTION {
+                list.push(text);
             }
-            joined.push_str(&text);
         }
-        Ok(joined)
+        Ok(Classes::List(list))
     }
 }
 

@@ -40,7 +40,23 @@ impl InputType {
     /// The `type` of the request's query, for bodies that state none.
     pub(super) fn in_query(head: &Parts) -> Result<Option<Self>, RequestError> {
         let query = head.uri.query().unwrap_or_default().as_bytes();
-        form_urlencoded::parse(query).find(|(key, _)| key == "type").map(|(_, name)| name.parse()).transpose()
+        let mut types = form_urlencoded::parse(query).filter(|(key, _)| key == "type").map(|(_, name)| name);
+        match (types.next(), types.next()) {
+            (_, Some(_)) => Err(Code::BadParameter.because("'type' is given twice")),
+            (name, None) => name.map(|name| name.parse()).transpose(),
+        }
+    }
+
+    /// The type that body and query state together.
+    pub(super) fn agreed(body: Option<String>, query: Option<Self>) -> Result<Option<Self>, RequestError> {
+        let body = body.map(|name| name.parse()).transpose()?;
+        match (body, query) {
+            (Some(body), Some(query)) if body != query => {
+                Err(Code::BadParameter
+                    .because(format!("the body is of type {body}, and the query says {query}")))
+            }
+            _ => Ok(body.or(query)),
+        }
     }
 }
 

@@ -15,8 +15,6 @@ use crate::error::{Code, RequestError};
 const MOST_PARTS: usize = 16;
 /// Longest header of a part, all fields together.
 const LONGEST_HEADER: usize = 8 << 10;
-/// Longest part that is not the picture.
-const LONGEST_TEXT: usize = 4 << 10;
 
 /// The boundary that the content type names.
 pub fn boundary(content_type: &str) -> Result<String, RequestError> {
@@ -58,8 +56,9 @@ async fn read(mut form: Multipart<'_>, asked: Option<InputType>) -> Result<Named
             stated.replace(text(part).await?).is_some()
         } else if is_img(&name) {
             img.replace(picture(part).await?).is_some()
-        } else if let Some(slot) = options.slot(&name) {
-            slot.replace(text(part).await?).is_some()
+        } else if RawOptions::NAMES.contains(&name.as_str()) {
+            let text = text(part).await?;
+            options.put(&name, text)?
         } else {
             if part.file_name().is_some() {
                 other_files.push(picture(part).await?);
@@ -76,7 +75,7 @@ async fn read(mut form: Multipart<'_>, asked: Option<InputType>) -> Result<Named
         (None, 0) => return Err(Code::BadForm.because("the form has no part img and no file")),
         (None, _) => return Err(Code::BadForm.because("the form has several files and none is called img")),
     };
-    let stated = stated.map(|name| name.parse()).transpose()?.or(asked);
+    let stated = InputType::agreed(stated, asked)?;
     let (kind, payload) = img.resolve(stated)?;
     Ok(Named { kind, payload, options })
 }
@@ -92,9 +91,6 @@ async fn picture(part: Field<'_>) -> Result<Img<'static>, RequestError> {
 async fn text(part: Field<'_>) -> Result<String, RequestError> {
     let name = part.name().unwrap_or_default().to_owned();
     let content = content(part).await?;
-    if content.len() > LONGEST_TEXT {
-        return Err(Code::BadForm.because(format!("the field {} is too long", quote(&name))));
-    }
     String::from_utf8(content.into())
         .map(|text| text.trim().to_owned())
         .map_err(|_| Code::BadForm.because(format!("the field {} is not UTF-8", quote(&name))))

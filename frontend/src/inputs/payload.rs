@@ -10,6 +10,18 @@ use super::base64;
 use super::kind::InputType;
 use crate::error::{Code, RequestError};
 
+/// Longest text of an option.
+pub(super) const LONGEST_OPTION: usize = 4 << 10;
+
+/// Classes as a request names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Classes {
+    /// One class, or several separated by commas.
+    Text(String),
+    /// One by one.
+    List(Vec<String>),
+}
+
 /// Options that came in the body, as text. The query's options have the same names and the same spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawOptions {
@@ -19,8 +31,8 @@ pub struct RawOptions {
     pub iou: Option<String>,
     /// Most detections or classes.
     pub top_k: Option<String>,
-    /// The classes that are answered, separated by commas.
-    pub classes: Option<String>,
+    /// The classes that are answered.
+    pub classes: Option<Classes>,
     /// `json` or `image`.
     pub format: Option<String>,
 }
@@ -29,17 +41,39 @@ impl RawOptions {
     /// The options' names.
     pub const NAMES: [&'static str; 5] = ["score", "iou", "top_k", "classes", "format"];
 
-    /// The option of that name.
-    pub(super) fn slot(&mut self, name: &str) -> Option<&mut Option<String>> {
-        match name {
-            "score" => Some(&mut self.score),
-            "iou" => Some(&mut self.iou),
-            "top_k" => Some(&mut self.top_k),
-            "classes" => Some(&mut self.classes),
-            "format" => Some(&mut self.format),
-            _ => None,
-        }
+    /// Takes the option of that name in. Returns whether it was there already.
+    ///
+    /// # Errors
+    /// `bad_parameter` for more text than an option can need.
+    pub(super) fn put(&mut self, name: &str, text: String) -> Result<bool, RequestError> {
+        check_length(name, text.len())?;
+        Ok(match name {
+            "score" => self.score.replace(text).is_some(),
+            "iou" => self.iou.replace(text).is_some(),
+            "top_k" => self.top_k.replace(text).is_some(),
+            "classes" => self.classes.replace(Classes::Text(text)).is_some(),
+            _ => self.format.replace(text).is_some(),
+        })
     }
+
+    /// Takes a list of classes in.
+    ///
+    /// # Errors
+    /// As [`RawOptions::put`].
+    pub(super) fn put_classes(&mut self, list: Vec<String>) -> Result<(), RequestError> {
+        check_length("classes", list.iter().map(|class| class.len() + 1).sum())?;
+        self.classes = Some(Classes::List(list));
+        Ok(())
+    }
+}
+
+fn check_length(name: &str, length: usize) -> Result<(), RequestError> {
+    if length > LONGEST_OPTION {
+        return Err(
+            Code::BadParameter.because(format!("the option {name} is longer than {LONGEST_OPTION} bytes"))
+        );
+    }
+    Ok(())
 }
 
 /// A request taken apart: what it names, not yet fetched.

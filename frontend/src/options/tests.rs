@@ -31,7 +31,8 @@ fn spec(task: Task, labels: &[&str]) -> ModelSpec {
 }
 
 fn resolved(query: &str) -> Result<Options, RequestError> {
-    Choices::parse(Some(query))?.resolve(&spec(Task::Detect, &["Cat", "traffic light", "9"]))
+    let spec = spec(Task::Detect, &["Cat", "traffic light", "9"]);
+    Choices::parse(Some(query))?.resolve(&spec, &Labels::of(&spec))
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn each_option_is_taken() {
     let options = resolved("score=0.25&iou=1&top_k=7&classes=traffic%20light,cat,0,9&type=bytes").unwrap();
     assert_eq!(
         options,
-        Options { score: 0.25, iou: 1.0, max_detections: 7, top_k: 7, classes: Some(vec![1, 0, 0, 2]) }
+        Options { score: 0.25, iou: 1.0, max_detections: 7, top_k: 7, classes: Some(vec![0, 1, 2]) }
     );
 }
 
@@ -56,7 +57,10 @@ fn a_request_does_not_raise_the_models_cap_on_boxes() {
 
 #[test]
 fn a_class_without_a_name_goes_by_its_number() {
-    let options = Choices::parse(Some("classes=79")).unwrap().resolve(&spec(Task::Detect, &[])).unwrap();
+    let options = Choices::parse(Some("classes=79"))
+        .unwrap()
+        .resolve(&spec(Task::Detect, &[]), &Labels::of(&spec(Task::Detect, &[])))
+        .unwrap();
     assert_eq!(options.classes, Some(vec![79]));
 }
 
@@ -86,8 +90,8 @@ fn what_cannot_be_meant_is_refused_by_name() {
 #[test]
 fn only_a_detector_draws() {
     let choices = Choices::parse(Some("format=image")).unwrap();
-    assert!(choices.resolve(&spec(Task::Detect, &[])).is_ok());
-    assert!(choices.resolve(&spec(Task::Classify, &[])).is_err());
+    assert!(choices.resolve(&spec(Task::Detect, &[]), &Labels::of(&spec(Task::Detect, &[]))).is_ok());
+    assert!(choices.resolve(&spec(Task::Classify, &[]), &Labels::of(&spec(Task::Classify, &[]))).is_err());
 }
 
 proptest::proptest! {
@@ -95,4 +99,28 @@ proptest::proptest! {
     fn no_query_panics(query in ".*") {
         let _ = resolved(&query);
     }
+}
+
+#[test]
+fn a_name_with_a_comma_is_a_name() {
+    let spec = spec(Task::Detect, &["lamp", "lamp, hanging", "cat"]);
+    let labels = Labels::of(&spec);
+    for (query, expected) in [
+        ("classes=Lamp,%20Hanging", vec![1]),
+        ("classes=lamp,cat", vec![0, 2]),
+        ("classes=2,1,cat,CAT", vec![1, 2]),
+    ] {
+        let options = Choices::parse(Some(query)).unwrap().resolve(&spec, &labels).unwrap();
+        assert_eq!(options.classes, Some(expected), "{query}");
+    }
+    let mut choices = Choices::default();
+    let list = Classes::List(vec!["lamp, hanging".into(), "cat".into()]);
+    choices.add(RawOptions { classes: Some(list), ..RawOptions::default() }).unwrap();
+    assert_eq!(choices.resolve(&spec, &labels).unwrap().classes, Some(vec![1, 2]));
+}
+
+#[test]
+fn of_two_classes_of_one_name_the_first_is_meant() {
+    let labels = Labels::of(&spec(Task::Detect, &["a", "b", "A"]));
+    assert_eq!((labels.number("a"), labels.number("2"), labels.number("3")), (Some(0), Some(2), None));
 }

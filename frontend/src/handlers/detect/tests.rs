@@ -93,7 +93,7 @@ fn without_an_engine_there_is_a_503_and_a_time_to_come_back() {
     drop(rig);
 
     let rig = Rig::start();
-    rig.service.board.set_state(ServiceState::Failed);
+    rig.service.board.set_state(ServiceState::Starting);
     assert_eq!(rig.detect("", &png(8, 8)).status, 503);
     rig.service.board.set_state(ServiceState::EngineDown);
     assert_eq!(rig.detect("", &png(8, 8)).status, 200, "a request waits for the next engine");

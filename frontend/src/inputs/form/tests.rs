@@ -1,4 +1,5 @@
 use super::*;
+use crate::inputs::Classes;
 use http::Request;
 
 fn head(content_type: &str) -> Parts {
@@ -114,7 +115,7 @@ fn options_are_taken_from_the_form() {
         score: Some("0.5".into()),
         iou: Some(".4".into()),
         top_k: Some("3".into()),
-        classes: Some("dog,hot dog".into()),
+        classes: Some(Classes::Text("dog,hot dog".into())),
         format: Some("image".into()),
     };
     assert_eq!(named.options, expected);
@@ -156,7 +157,7 @@ fn the_query_says_the_type_when_the_body_does_not() {
     };
     assert_eq!(parse(MediaType::Form, "img=a", InputType::Path), Ok(InputType::Path));
     assert_eq!(parse(MediaType::Json, r#"{"img":"a"}"#, InputType::Path), Ok(InputType::Path));
-    assert_eq!(parse(MediaType::Form, "type=url&img=a", InputType::Path), Ok(InputType::Url));
+    assert_eq!(parse(MediaType::Form, "type=url&img=a", InputType::Path), Err(Code::BadParameter));
     assert_eq!(parse(MediaType::Raw, "x", InputType::Bytes), Ok(InputType::Bytes));
     assert_eq!(parse(MediaType::Raw, "x", InputType::Base64), Err(Code::UnsupportedType));
     assert_eq!(parse(MediaType::Raw, "x", InputType::File), Err(Code::UnsupportedType));

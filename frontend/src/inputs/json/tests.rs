@@ -89,7 +89,7 @@ fn options_are_taken_as_text() {
         score: Some("0.5".into()),
         iou: Some("0.45".into()),
         top_k: Some("3".into()),
-        classes: Some("dog,7,cat".into()),
+        classes: Some(Classes::List(vec!["dog".into(), "7".into(), "cat".into()])),
         format: None,
     };
     assert_eq!(options, expected);

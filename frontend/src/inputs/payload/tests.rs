@@ -93,3 +93,28 @@ fn quotes_are_short_and_harmless() {
     assert_eq!(quote("a\r\nb"), "'a\\r\\nb'");
     assert_eq!(quote(&"y".repeat(99)), format!("'{}…'", "y".repeat(32)));
 }
+
+#[test]
+fn an_option_is_a_short_text_however_it_comes() {
+    let fits = "c".repeat(LONGEST_OPTION);
+    let mut options = RawOptions::default();
+    assert_eq!(options.put("classes", fits.clone()), Ok(false));
+    assert_eq!(options.put("classes", fits), Ok(true));
+    assert_eq!(options.put("score", "0".repeat(LONGEST_OPTION + 1)).unwrap_err().code, Code::BadParameter);
+    let many = vec!["c".to_owned(); LONGEST_OPTION];
+    assert_eq!(options.put_classes(many).unwrap_err().code, Code::BadParameter);
+    let long = "c,".repeat(1 << 20);
+    let json = format!(r#"{{"img":"QUJD","classes":"{long}"}}"#);
+    let list = format!(r#"{{"img":"QUJD","classes":[{}1]}}"#, "1,".repeat(1 << 20));
+    let code = |body: &str| super::super::json::parse(body.as_bytes(), None).unwrap_err().code;
+    assert_eq!((code(&json), code(&list)), (Code::BadParameter, Code::BadParameter));
+}
+
+#[test]
+fn query_and_body_may_not_disagree_about_the_type() {
+    let agreed = |body: Option<&str>, query| InputType::agreed(body.map(str::to_owned), query);
+    assert_eq!(agreed(None, None), Ok(None));
+    assert_eq!(agreed(Some("url"), Some(InputType::Url)), Ok(Some(InputType::Url)));
+    assert_eq!(agreed(None, Some(InputType::Url)), Ok(Some(InputType::Url)));
+    assert_eq!(agreed(Some("path"), Some(InputType::Url)).unwrap_err().code, Code::BadParameter);
+}
