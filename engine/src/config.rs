@@ -70,6 +70,7 @@ impl Config {
         within("lanes", self.lanes, Self::MOST_LANES)?;
         within("threads", self.threads, Self::MOST_LANES)?;
         within("max_batch", self.max_batch, Self::MOST_BATCH)?;
+        within("seats", self.seats, shm_proto::arena::MAX_SEATS)?;
         if self.max_delay > Duration::from_secs(1) {
             return Err(format!(
                 "engine.max_delay = {:?}: a request would wait so long, the most is 1s",

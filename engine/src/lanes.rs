@@ -7,6 +7,7 @@ use crate::model::Model;
 use crate::ort_run::RunError;
 use shm_proto::arena::{Batch, BatchLimits, EngineArena, Outcome};
 use shm_proto::board::{Board, Counter};
+use shm_proto::clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -35,6 +36,8 @@ pub struct Service {
 pub struct Lanes {
     service: Arc<Service>,
     stop: Arc<AtomicBool>,
+    /// One for each lane: it serves when it has heard, and ends when it cannot hear any more.
+    go: Vec<mpsc::Sender<()>>,
     /// Since when each lane runs its batch.
     busy: Arc<Vec<Mutex<Option<Instant>>>>,
     threads: Vec<JoinHandle<()>>,
@@ -42,7 +45,8 @@ pub struct Lanes {
 
 impl Lanes {
     /// Starts the lanes that the model's facts name. Each runs one image in private memory and then says so through
-    /// the receiver, all at the same time, so that what the runtime allocates for concurrent runs is there.
+    /// the receiver, all at the same time, so that what the runtime allocates for concurrent runs is there. They take
+    /// no batch before [`Lanes::go`].
     ///
     /// Call it from the thread that loaded the model: threads inherit how it treats numbers next to zero.
     ///
@@ -54,23 +58,36 @@ impl Lanes {
         let stop = Arc::new(AtomicBool::new(false));
         let busy: Arc<Vec<Mutex<Option<Instant>>>> = Arc::new((0..count).map(|_| Mutex::new(None)).collect());
         let (warm, warmed) = mpsc::channel();
-        let mut lanes = Self { service, stop, busy, threads: Vec::new() };
+        let mut lanes = Self { service, stop, go: Vec::new(), busy, threads: Vec::new() };
         for lane in 0..count {
             let (service, stop, busy) = (lanes.service.clone(), lanes.stop.clone(), lanes.busy.clone());
             let warm = warm.clone();
+            let (go, heard) = mpsc::channel();
+            lanes.go.push(go);
             let thread = std::thread::Builder::new().name(format!("lane-{lane}")).spawn(move || {
-                let result = service.model.warm(1);
-                let good = result.is_ok();
-                // Nobody listens any more when another lane failed before; then this one is stopped, too.
-                let _ = warm.send(result);
+                // Nobody listens any more when another lane failed before; then nobody says go, either.
+                let _ = warm.send(service.model.warm(1));
                 drop(warm);
-                if good {
+                if heard.recv().is_ok() {
                     service.serve(lane, &stop, &busy[lane as usize]);
                 }
             })?;
             lanes.threads.push(thread);
         }
         Ok((lanes, warmed))
+    }
+
+    /// All lanes are warm: they begin to serve.
+    pub fn go(&mut self) {
+        for go in self.go.drain(..) {
+            // One that has died is found by `has_lost_one`.
+            let _ = go.send(());
+        }
+    }
+
+    /// Whether a lane has ended though nobody told it to: a panic of ours outside a run.
+    pub fn has_lost_one(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// Whether no lane runs and nothing is submitted.
@@ -101,18 +118,17 @@ impl Service {
         let limits = BatchLimits { max_batch: self.model.facts.max_batch, max_delay: self.max_delay, lane };
         while !stop.load(Ordering::Relaxed) {
             if let Some(batch) = self.arena.next(limits, PATIENCE) {
-                *busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                self.run(batch);
+                self.run(batch, busy);
                 *busy.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
         }
     }
 
     /// Runs a batch and answers it.
-    fn run(&self, mut batch: Batch) {
+    fn run(&self, mut batch: Batch, busy: &Mutex<Option<Instant>>) {
         let images = batch.len();
-        batch.start();
-        let outcomes = match self.run_images(&mut batch) {
+        let started = batch.start();
+        let outcomes = match self.run_images(&mut batch, busy) {
             Ok(()) => vec![Outcome::Done; images as usize],
             Err(reason) if images == 1 => {
                 tracing::warn!(seat = batch.first(), reason, "a run failed");
@@ -120,31 +136,31 @@ impl Service {
             }
             Err(reason) => {
                 tracing::warn!(images, reason, "a batch failed: each image runs alone");
-                self.run_alone(&mut batch)
+                self.run_alone(&mut batch, busy)
             }
         };
         let failed = outcomes.iter().filter(|outcome| **outcome != Outcome::Done).count();
-        let took = batch.answer_each(|k| outcomes[k as usize]);
 
+        // Counted before it is answered: whoever has an answer finds it in the figures.
         let figures = self.board.engine(self.slot);
         figures.add(Counter::Batches, 1);
         figures.add(Counter::BatchedImages, u64::from(images));
-        figures.add(Counter::RunNanos, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        figures.add(Counter::RunNanos, clock::now().saturating_sub(started));
         figures.count_batch(images);
         if failed > 0 {
             figures.add(Counter::FailedImages, failed as u64);
         }
-        figures.advance();
+        batch.answer_each(|k| outcomes[k as usize]);
     }
 
-    fn run_images(&self, batch: &mut Batch) -> Result<(), String> {
+    fn run_images(&self, batch: &mut Batch, busy: &Mutex<Option<Instant>>) -> Result<(), String> {
         let images = batch.len() as usize;
         let (input, mut outputs) = batch.tensors();
-        self.guarded(images, input, &mut outputs)
+        self.guarded(images, input, &mut outputs, busy)
     }
 
     /// Runs the images of a batch that failed one by one, so that only the guilty ones fail.
-    fn run_alone(&self, batch: &mut Batch) -> Vec<Outcome> {
+    fn run_alone(&self, batch: &mut Batch, busy: &Mutex<Option<Instant>>) -> Vec<Outcome> {
         let images = batch.len() as usize;
         let (input, mut outputs) = batch.tensors();
         let part = |bytes: usize, k: usize| k * (bytes / images)..(k + 1) * (bytes / images);
@@ -156,7 +172,7 @@ impl Service {
                     &mut output[range]
                 })
                 .collect();
-            match self.guarded(1, &input[part(input.len(), k)], &mut own) {
+            match self.guarded(1, &input[part(input.len(), k)], &mut own, busy) {
                 Ok(()) => Outcome::Done,
                 Err(reason) => {
                     tracing::warn!(image = k, reason, "the run of one image failed");
@@ -167,8 +183,15 @@ impl Service {
         (0..images).map(one).collect()
     }
 
-    /// Runs, with a panic turned into a reason.
-    fn guarded(&self, images: usize, input: &[u8], outputs: &mut [&mut [u8]]) -> Result<(), String> {
+    /// Runs, with a panic turned into a reason. The time that `busy` says is that of this one run.
+    fn guarded(
+        &self,
+        images: usize,
+        input: &[u8],
+        outputs: &mut [&mut [u8]],
+        busy: &Mutex<Option<Instant>>,
+    ) -> Result<(), String> {
+        *busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         // What a panic may leave behind are a kept tensor the fewer and outputs that nobody is told to read.
         let run = catch_unwind(AssertUnwindSafe(|| self.model.runner.run(images, input, outputs)));
         match run {

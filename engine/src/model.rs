@@ -83,6 +83,16 @@ impl Model {
         Ok(Self { facts, raw, runner, sidecar, load_time: begun.elapsed() })
     }
 
+    /// What it means that this model, which loaded, does not run: on a GPU that others use too the memory may be there
+    /// again later, elsewhere the model is at fault.
+    pub fn run_error(&self, path: &Path, what: &str, error: &RunError) -> EngineError {
+        if self.facts.device == "cpu" {
+            return model_error(path, &format!("{what}: {error}"));
+        }
+        let reason = format!("{what}: {error}");
+        EngineError::Device { device: self.facts.device.clone(), reason, transient: true }
+    }
+
     /// Runs a batch of `images` in private memory, so that the first picture does not pay for kernels that are
     /// chosen and memory that is allocated on the first run. Returns how long it took.
     pub fn warm(&self, images: u32) -> Result<Duration, RunError> {

@@ -97,8 +97,8 @@ pub struct Runner {
     memory: MemoryInfo<'static>,
     plan: Plan,
     names: Names,
-    /// Tensors by address of the input and number of images, made once and taken out for the time of a run.
-    bound: Mutex<HashMap<(usize, usize), Bound>>,
+    /// Tensors by address of the input, made once and taken out for the time of a run.
+    bound: Mutex<HashMap<usize, Bound>>,
     staging: Mutex<Vec<Staging>>,
 }
 
@@ -135,10 +135,14 @@ impl Runner {
         if self.plan.fixed_batch.is_some_and(|fixed| fixed != images) {
             return self.run_staged(images, input, outputs);
         }
-        let key = (input.as_ptr() as usize, images);
+        let key = input.as_ptr() as usize;
         let kept = self.bound.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let bound = match kept {
-            Some(bound) if bound.is_over(outputs) && input.len() == images * self.plan.input.bytes() => bound,
+            Some(bound)
+                if bound.is_over(images, outputs) && input.len() == images * self.plan.input.bytes() =>
+            {
+                bound
+            }
             _ => Bound::new(&self.plan, &self.memory, images, input, outputs)?,
         };
         let copied = self.call(&bound, outputs)?;
@@ -158,7 +162,8 @@ impl Runner {
     pub fn bound(&self) -> Result<Vec<BoundTensor>, RunError> {
         let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::new();
-        for ((_, images), bound) in bound.iter() {
+        for bound in bound.values() {
+            let images = &bound.images;
             let ports = std::iter::once(&self.plan.input).chain(&self.plan.outputs);
             for (port, value) in
                 ports.zip(std::iter::once(Some(&bound.input)).chain(bound.outputs.iter().map(Option::as_ref)))
@@ -320,6 +325,7 @@ fn copy_rows(port: &Port, value: &Value, region: &mut [u8]) -> Result<u64, RunEr
 
 /// The tensors of one batch's place in memory.
 struct Bound {
+    images: usize,
     input: Value,
     /// `None` for an output that the runtime allocates.
     outputs: Vec<Option<Value>>,
@@ -348,12 +354,17 @@ impl Bound {
             }
             Value::over(memory, port, images, output.as_mut_ptr(), output.len()).map(Some)
         });
-        Ok(Self { input, outputs: outputs.collect::<Result<_, _>>()?, over })
+        Ok(Self { images, input, outputs: outputs.collect::<Result<_, _>>()?, over })
     }
 
-    /// Whether these tensors lie over exactly these outputs.
-    fn is_over(&self, outputs: &[&mut [u8]]) -> bool {
-        self.over.iter().copied().eq(outputs.iter().map(|output| (output.as_ptr() as usize, output.len())))
+    /// Whether these tensors are for so many images and lie over exactly these outputs.
+    fn is_over(&self, images: usize, outputs: &[&mut [u8]]) -> bool {
+        images == self.images
+            && self
+                .over
+                .iter()
+                .copied()
+                .eq(outputs.iter().map(|output| (output.as_ptr() as usize, output.len())))
     }
 }
 

@@ -8,10 +8,9 @@ use crate::error::EngineError;
 use crate::lanes::{Lanes, Service};
 use crate::model::Model;
 use crate::runtime::Runtime;
-use crate::session::model_error;
 use shm_proto::arena::{Bells, EngineArena, Geometry};
 use shm_proto::board::{Board, ProcessState};
-use shm_proto::control::{Boot, ControlReceiver, ControlSender, FromChild, Received, ToChild};
+use shm_proto::control::{Boot, ControlError, ControlReceiver, ControlSender, FromChild, Received, ToChild};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,17 +24,14 @@ const BEAT: Duration = Duration::from_millis(250);
 /// `boot.config` is an [`EngineBoot`] as JSON.
 ///
 /// # Errors
-/// Whatever keeps it from serving, told to the supervisor before; [`EngineError::exit`] is the status to leave with.
+/// Whatever keeps it from serving; [`EngineError::exit`] is the status to leave with.
 pub fn run(
     boot: Boot,
     fds: Vec<OwnedFd>,
     sender: ControlSender,
     receiver: ControlReceiver,
 ) -> Result<(), EngineError> {
-    serve(&boot, fds, &sender, receiver).inspect_err(|error| {
-        // When the supervisor has gone there is nobody to tell.
-        let _ = sender.send(FromChild::Fatal { exit: error.exit(), message: error.to_string() });
-    })
+    serve(&boot, fds, &sender, receiver)
 }
 
 fn serve(
@@ -140,15 +136,16 @@ impl Engine<'_> {
             slot: self.boot.slot,
             max_delay: self.config.max_delay,
         };
-        let (lanes, warmed) = Lanes::start(service).map_err(|error| {
+        let (mut lanes, warmed) = Lanes::start(service).map_err(|error| {
             EngineError::System(format!("cannot start a lane: {error}; raise the limit of tasks"))
         })?;
         for result in warmed {
             let took =
-                result.map_err(|error| model_error(self.path, &format!("a lane cannot run it: {error}")))?;
+                result.map_err(|error| self.model.run_error(self.path, "a lane cannot run it", &error))?;
             self.longest = self.longest.max(took);
             self.board.engine(self.boot.slot).beat();
         }
+        lanes.go();
         self.lanes = Some(lanes);
         self.board.engine(self.boot.slot).set_state(ProcessState::Ready);
         tracing::info!(generation, lanes = self.model.facts.lanes, seats = geometry.seats, "serving");
@@ -170,6 +167,10 @@ impl Engine<'_> {
             );
             std::process::abort();
         }
+        if self.lanes.as_ref().is_some_and(Lanes::has_lost_one) {
+            tracing::error!("a lane has ended by itself: the engine ends itself, to be started again");
+            std::process::abort();
+        }
         self.board.engine(self.boot.slot).beat();
     }
 
@@ -187,7 +188,8 @@ impl Engine<'_> {
     }
 }
 
-/// Runs every batch size that may be formed once, and returns the longest time.
+/// Runs every batch size that may be formed, and returns the longest time. Each runs twice: the first run of a size
+/// may search for algorithms and allocate, the second is what the size costs.
 fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Duration, EngineError> {
     let mut longest = Duration::ZERO;
     let sizes = match model.runner.plan().fixed_batch {
@@ -195,11 +197,14 @@ fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Duration,
         None => 1..=model.facts.max_batch,
     };
     for images in sizes {
-        let run = model.warm(images);
-        let took =
-            run.map_err(|error| model_error(path, &format!("a batch of {images} does not run: {error}")))?;
-        longest = longest.max(took);
-        board.engine(slot).beat();
+        let run = || {
+            let what = format!("a batch of {images} does not run");
+            let took = model.warm(images).map_err(|error| model.run_error(path, &what, &error));
+            board.engine(slot).beat();
+            took
+        };
+        run()?;
+        longest = longest.max(run()?);
     }
     Ok(longest)
 }
@@ -207,8 +212,11 @@ fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Duration,
 fn announce(model: &Model) -> Result<FromChild, EngineError> {
     let facts = &model.facts;
     let (input_bytes, output_bytes) = sizes(model);
-    let description = serde_json::to_string(facts)
-        .map_err(|error| EngineError::Control(format!("the model's facts cannot be written: {error}")))?;
+    let failed = |error| EngineError::Control(format!("the model's facts cannot be written: {error}"));
+    // What a request in the arena relies on. Not where and with what the model runs: an engine that comes back with
+    // more lanes or a newer runtime goes on with the requests that wait.
+    let identity = serde_json::to_string(&(&facts.spec, &facts.outputs, &facts.version)).map_err(failed)?;
+    let description = serde_json::to_string(facts).map_err(failed)?;
     let version = facts.version.get(..12).unwrap_or(&facts.version);
     Ok(FromChild::Model {
         input_bytes,
@@ -216,6 +224,7 @@ fn announce(model: &Model) -> Result<FromChild, EngineError> {
         max_batch: facts.max_batch,
         lanes: facts.lanes,
         description,
+        identity,
         title: format!("{} {version}", facts.spec.name),
     })
 }
@@ -246,9 +255,15 @@ fn report(model: &Model) {
 fn listen(mut receiver: ControlReceiver) -> Result<Receiver<Received>, EngineError> {
     let (events, heard) = mpsc::channel();
     let listener = move || {
-        while let Ok(received) = receiver.recv() {
-            if events.send(received).is_err() {
-                return;
+        loop {
+            match receiver.recv() {
+                Ok(received) => {
+                    if events.send(received).is_err() {
+                        return;
+                    }
+                }
+                Err(ControlError::Closed) => return,
+                Err(error) => return tracing::error!(%error, "the supervisor cannot be heard"),
             }
         }
     };

@@ -86,7 +86,8 @@ pub fn create(geometry: &Geometry, generation: u32) -> Result<OwnedFd, ArenaErro
         .map_err(system("memfd_create"))?;
     let size = i64::try_from(layout.total).map_err(|_| GeometryError::TooLarge)?;
     // Reserve every page now: a page that cannot be had later would kill the process that touches it.
-    fallocate(&fd, nix::fcntl::FallocateFlags::empty(), 0, size).map_err(no_memory)?;
+    crate::region::uninterrupted(|| fallocate(&fd, nix::fcntl::FallocateFlags::empty(), 0, size))
+        .map_err(no_memory)?;
     let header = geometry.header(generation);
     let written = pwrite(&fd, &header, 0).map_err(system("pwrite"))?;
     if written != header.len() {

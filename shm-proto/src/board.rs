@@ -28,8 +28,6 @@ pub enum ServiceState {
     EngineDown = 2,
     /// Stopping: what is in flight is finished.
     Draining = 3,
-    /// The engine could not be brought back: requests are refused.
-    Failed = 4,
 }
 
 impl ServiceState {
@@ -38,7 +36,6 @@ impl ServiceState {
             1 => Self::Ready,
             2 => Self::EngineDown,
             3 => Self::Draining,
-            4 => Self::Failed,
             _ => Self::Starting,
         }
     }
@@ -50,7 +47,6 @@ impl ServiceState {
             Self::Ready => "ready",
             Self::EngineDown => "engine_down",
             Self::Draining => "draining",
-            Self::Failed => "failed",
         }
     }
 }

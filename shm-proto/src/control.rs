@@ -18,9 +18,11 @@ pub use parent::{ChildEnd, Line, use_writable_folder};
 
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize};
-use std::io::{IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Number of the socket that a child inherits.
@@ -57,6 +59,28 @@ fn failed(what: &'static str) -> impl Fn(Errno) -> ControlError {
 struct Handshake {
     to_child: IpcSender<ToChild>,
     from_child: IpcReceiver<FromChild>,
+}
+
+/// A text as a file in memory. Descriptions of models can be long, and a long message needs a reader that is awake: the
+/// supervisor must not wait for one.
+fn text_fd(text: &str) -> Result<OwnedFd, ControlError> {
+    let failed = |errno: Errno| ControlError::Failed { what: "passing a text", text: errno.to_string() };
+    let fd = memfd_create(c"detectd-text", MFdFlags::MFD_CLOEXEC).map_err(failed)?;
+    let mut file = File::from(fd);
+    let failed =
+        |error: std::io::Error| ControlError::Failed { what: "passing a text", text: error.to_string() };
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    Ok(file.into())
+}
+
+/// Reads a text that was passed as a file.
+fn read_text(fd: OwnedFd) -> Result<String, ControlError> {
+    let mut text = String::new();
+    File::from(fd)
+        .read_to_string(&mut text)
+        .map_err(|error| ControlError::Failed { what: "reading a text", text: error.to_string() })?;
+    Ok(text)
 }
 
 /// Sends descriptors in one packet.

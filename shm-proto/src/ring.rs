@@ -10,8 +10,9 @@
 //!   └──────────────────┴───── release ────┴──────────────────┴───────────────────┘
 //! ```
 //!
-//! Every transition is one compare-and-swap of the seat's word, which names its owner; so there is no instant at
-//! which a killed process holds a seat that nobody can attribute. Orderings come in the pairs W1–W5 and S1–S3
+//! Every transition is one atomic step of the seat's word, which names its owner: a compare-and-swap where others may
+//! be at it too, a store where the caller alone may. So there is no instant at which a killed process holds a seat
+//! that nobody can attribute. Orderings come in the pairs W1–W5 and S1–S3
 //! that the crate's README lists.
 
 use crate::clock::Nanos;
@@ -22,8 +23,8 @@ use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 /// Most frontends of one service.
 pub const MAX_FRONTENDS: usize = 64;
 
-/// A seat that was running when an engine died runs alone from then on; after this many deaths it is answered
-/// [`Outcome::Poison`].
+/// A seat that was running when an engine died is a suspect: it runs alone, and one suspect at a time. So the second
+/// death with a suspect running is its own doing, and after this many it is answered [`Outcome::Poison`].
 pub const POISON_ATTEMPTS: u32 = 2;
 
 /// How a run ended for one seat.
@@ -105,12 +106,13 @@ pub struct FrontendWords {
 }
 
 /// The engine's words. `doorbell` is the futex on which idle lanes sleep, `sleepers` how many do (or are about
-/// to), `cursor` where the next claim looks first.
+/// to), `suspect` the suspect that runs now (its index + 1, 0 for none), `cursor` where the next claim looks first.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub struct EngineWords {
     doorbell: AtomicU32,
     sleepers: AtomicU32,
+    suspect: AtomicU32,
     cursor: AtomicU32,
 }
 
@@ -287,8 +289,13 @@ impl<W: Wake> Ring<'_, W> {
                 }
                 continue;
             }
-            let alone = attempts > 0 || max_batch <= 1;
-            if !alone && max_delay > 0 {
+            if attempts > 0 {
+                if self.begin_suspect(index, word) {
+                    return Take::Batch { first: index as u32, len: 1 };
+                }
+                continue;
+            }
+            if max_batch > 1 && max_delay > 0 {
                 let until = record.submitted.load(Relaxed).saturating_add(max_delay);
                 if now < until && self.count(SeatState::Submitted) < max_batch {
                     return Take::Later(until);
@@ -298,13 +305,11 @@ impl<W: Wake> Ring<'_, W> {
                 continue; // cancelled, or another lane was faster: look again
             }
             let (mut first, mut end) = (index, index + 1);
-            if !alone {
-                while end < self.seats.len() && ((end - first) as u32) < max_batch && self.join(end, now) {
-                    end += 1;
-                }
-                while first > 0 && ((end - first) as u32) < max_batch && self.join(first - 1, now) {
-                    first -= 1;
-                }
+            while end < self.seats.len() && ((end - first) as u32) < max_batch && self.join(end, now) {
+                end += 1;
+            }
+            while first > 0 && ((end - first) as u32) < max_batch && self.join(first - 1, now) {
+                first -= 1;
             }
             return Take::Batch { first: first as u32, len: (end - first) as u32 };
         }
@@ -336,6 +341,8 @@ impl<W: Wake> Ring<'_, W> {
 
     /// Ends a seat's run: its owner is woken, or the seat freed when the owner has gone.
     pub fn answer(&self, index: u32, outcome: Outcome) {
+        // The caller runs this seat: if it is the suspect, the next one may begin.
+        let _ = self.engine.suspect.compare_exchange(index + 1, 0, Relaxed, Relaxed);
         let index = index as usize;
         self.records[index].outcome.store(outcome as u32, Relaxed);
         while let Some(word) = self.word(index) {
@@ -357,6 +364,7 @@ impl<W: Wake> Ring<'_, W> {
     /// engine before its first lane runs.
     pub fn reset_lanes(&self) {
         self.engine.sleepers.store(0, Relaxed);
+        self.engine.suspect.store(0, Relaxed);
     }
 
     // ---- after a death; the process was killed and reaped ----
@@ -430,6 +438,20 @@ impl<W: Wake> Ring<'_, W> {
         self.swap(index, word, word.with_state(SeatState::Running))
     }
 
+    /// SUBMITTED → RUNNING for a suspect, unless another one runs.
+    fn begin_suspect(&self, index: usize, word: SeatWord) -> bool {
+        let me = index as u32 + 1;
+        // Relaxed: the word orders nothing but itself; it is the lanes of one engine that take turns.
+        if self.engine.suspect.compare_exchange(0, me, Relaxed, Relaxed).is_err() {
+            return false;
+        }
+        let begun = self.begin(index, word);
+        if !begun {
+            self.engine.suspect.store(0, Relaxed);
+        }
+        begun
+    }
+
     /// Takes a neighbour into a batch if it is submitted, in time and harmless.
     fn join(&self, index: usize, now: Nanos) -> bool {
         let record = &self.records[index];
@@ -441,12 +463,15 @@ impl<W: Wake> Ring<'_, W> {
         })
     }
 
+    /// The seat that waits longest; suspects are passed over while one runs.
     fn oldest(&self) -> Option<(usize, SeatWord)> {
+        let suspect_runs = self.engine.suspect.load(Relaxed) != 0;
         let mut oldest: Option<(usize, SeatWord)> = None;
         for index in 0..self.seats.len() {
             if let Some(word) = self.word(index)
                 && word.state() == SeatState::Submitted
                 && oldest.is_none_or(|(_, best)| word.is_older_than(best))
+                && !(suspect_runs && self.records[index].attempts.load(Relaxed) > 0)
             {
                 oldest = Some((index, word));
             }

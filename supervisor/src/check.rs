@@ -2,24 +2,28 @@
 
 use crate::cli::ConfigArgs;
 use crate::config::Config;
+use crate::sockets::ListenError;
 use crate::{Failure, config, sockets};
 use shm_proto::control::Exit;
-use std::net::SocketAddr;
+use std::io::Write;
 
 /// Prints a line for each thing looked at. Exit 0 when all are good, 2 otherwise.
 pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let sources = args.sources();
     let config = config::load(&sources).map_err(Failure::usage)?;
-    match &sources.file {
-        Some(file) => println!("ok    configuration  {}", file.display()),
-        None => println!("ok    configuration  built-in defaults (no --config given)"),
-    }
-    let checks = [("listen", listen(&config)), ("model", model(&config))];
+    let file = sources.file.as_ref();
+    let read =
+        file.map_or("built-in defaults (no --config given)".to_owned(), |file| file.display().to_string());
+    let checks = [
+        ("configuration", Ok(read)),
+        ("inputs", inputs(&config)),
+        ("listen", listen(&config)),
+        ("model", model(&config)),
+    ];
     for (what, result) in &checks {
-        match result {
-            Ok(text) => println!("ok    {what:<13}  {text}"),
-            Err(text) => println!("FAIL  {what:<13}  {text}"),
-        }
+        let (verdict, text) = result.as_ref().map_or_else(|text| ("FAIL", text), |text| ("ok  ", text));
+        // The exit code says it too, when nobody reads this.
+        let _ = writeln!(std::io::stdout(), "{verdict}  {what:<13}  {text}");
     }
     if checks.iter().all(|(_, result)| result.is_ok()) {
         Ok(())
@@ -28,13 +32,27 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
     }
 }
 
+/// Roots and certificates, opened as a frontend would.
+fn inputs(config: &Config) -> Result<String, String> {
+    frontend::inputs::Inputs::new(&config.inputs).map_err(|error| error.to_string())?;
+    let (url, roots) = (config.inputs.url.enabled, config.inputs.path.roots.len());
+    Ok(format!("url {}, path {}", if url { "on" } else { "off" }, if roots > 0 { "on" } else { "off" }))
+}
+
+/// A port that is taken is fine: by the service itself, as a rule, whose next configuration this is.
 fn listen(config: &Config) -> Result<String, String> {
-    let addresses = config.service.addresses().map_err(|fault| fault.reason)?;
-    let Some(address) = addresses.first() else { return Err("stands for no address".to_owned()) };
-    let listener = sockets::bind(*address).map_err(|error| error.to_string())?;
-    let found: SocketAddr = listener.local_addr().map_err(|error| error.to_string())?;
     let procs = config.service.procs();
-    Ok(format!("{found} is free; {procs} frontend{}", if procs == 1 { "" } else { "s" }))
+    let frontends = format!("{procs} frontend{}", if procs == 1 { "" } else { "s" });
+    match sockets::listen(&config.service) {
+        Ok(listeners) => {
+            let found = listeners[0].local_addr().map_err(|error| error.to_string())?;
+            Ok(format!("{found} is free; {frontends}"))
+        }
+        Err(ListenError::Busy(address)) => {
+            Ok(format!("{address} is in use, by a running service?; {frontends}"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Loads and runs the model in this process, as the engine would.

@@ -275,7 +275,7 @@ impl Supervisor {
         let text = match state {
             State::Starting => "starting",
             State::Ready => "serving",
-            State::EngineDown => "degraded: requests are refused until engine and frontends are back",
+            State::EngineDown => "degraded: requests wait until engine and frontends are back",
             State::Draining => "draining: finishing what is in flight",
         };
         self.act(Action::Notify(Notice::Status(text.to_owned())));

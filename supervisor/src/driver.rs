@@ -26,17 +26,18 @@ use shm_proto::arena::Bells;
 use shm_proto::board::{Board, ServiceState};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Level;
 
 /// How often heartbeats are looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// How far a start is extended at each tick, while systemd waits for it.
-const START_EXTENSION: Duration = Duration::from_secs(10);
+/// How far a start or a stop is extended at each tick, while systemd waits for it.
+const EXTENSION: Duration = Duration::from_secs(10);
 const SIGNALS: [libc::c_int; 6] =
     [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHLD];
 
@@ -65,10 +66,15 @@ pub struct Driver {
     core: Supervisor,
     board: Board,
     bells: Bells,
-    listeners: Vec<TcpListener>,
+    /// What every engine gets: the bells.
+    engine_fds: Arc<[OwnedFd]>,
+    /// What every frontend gets: the bells and the listening sockets.
+    frontend_fds: Arc<[OwnedFd]>,
     program: Program,
     level: LevelHandle,
     processes: Vec<Process>,
+    /// How often each place lost its process otherwise than on an order.
+    losses: HashMap<(Kind, u8), u32>,
     arenas: Arenas,
     pulses: Pulses,
     signals: SignalDelivery<UnixStream, SignalOnly>,
@@ -86,18 +92,24 @@ impl Driver {
         let Parts { sources, config, board, listeners, program, level } = parts;
         let (read, write) = UnixStream::pair()?;
         let signals = SignalDelivery::with_pipe(read, write, SignalOnly, SIGNALS)?;
+        let bells = Bells::create(u32::from(config.service.procs()))?;
+        let copies = || bells.fds().map(|fd| fd.try_clone_to_owned()).collect::<std::io::Result<Vec<_>>>();
+        let engine_fds = copies()?.into();
+        let frontend_fds = copies()?.into_iter().chain(listeners.into_iter().map(OwnedFd::from)).collect();
         let seed = shm_proto::clock::now() ^ u64::from(std::process::id());
         Ok(Self {
             core: Supervisor::new(config.settings(), seed),
-            bells: Bells::create(u32::from(config.service.procs()))?,
+            bells,
+            engine_fds,
+            frontend_fds,
             sources,
             config,
             previous: None,
             board,
-            listeners,
             program,
             level,
             processes: Vec::new(),
+            losses: HashMap::new(),
             arenas: Arenas::default(),
             pulses: Pulses::default(),
             signals,
@@ -198,6 +210,9 @@ impl Driver {
             };
             let mut process = self.processes.swap_remove(index);
             let child = process.id;
+            if how != Ending::Code(0) {
+                *self.losses.entry((child.kind, child.slot)).or_default() += 1;
+            }
             for message in process.hear() {
                 self.feed(Event::Said { child, message });
             }
@@ -213,8 +228,8 @@ impl Driver {
         if let Some(counts) = self.arenas.counts() {
             self.board.set_seats(counts);
         }
-        if self.core.phase() == Phase::Starting {
-            systemd::still_starting(START_EXTENSION);
+        if self.core.phase() != Phase::Running {
+            systemd::give_me_time(EXTENSION);
         }
         let children: Vec<ChildId> = self.processes.iter().map(|process| process.id).collect();
         for child in children {
@@ -292,21 +307,18 @@ impl Driver {
             Kind::Frontend => serde_json::to_string(&self.config.frontend_boot()),
         };
         let started = config.map_err(|error| error.to_string()).and_then(|config| {
-            Process::start(
-                child,
-                config,
-                &self.board,
-                &self.bells,
-                &self.listeners,
-                &self.program,
-                &self.config.log,
-            )
+            let fds = match child.kind {
+                Kind::Engine => self.engine_fds.clone(),
+                Kind::Frontend => self.frontend_fds.clone(),
+            };
+            Process::start(child, config, &self.board, fds, &self.program, &self.config.log)
         });
         match started {
             Ok(process) => {
                 let pid = process.pid.as_raw().cast_unsigned();
                 let generation = u32::from(child.generation);
-                block(&self.board, child).occupy(pid, generation, generation.saturating_sub(1));
+                let restarts = self.losses.get(&(child.kind, child.slot)).copied().unwrap_or(0);
+                block(&self.board, child).occupy(pid, generation, restarts);
                 tracing::debug!(pid, "{child} started");
                 self.processes.push(process);
                 None

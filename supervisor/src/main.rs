@@ -21,6 +21,7 @@ mod systemd;
 use clap::Parser;
 use cli::{Cli, Command, ModelCommand};
 use shm_proto::control::Exit;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Why a command ends with a code that is not 0.
@@ -41,12 +42,17 @@ impl Failure {
     }
 }
 
+/// For commands that load ONNX Runtime into their own process.
+fn alone() -> Result<(), Failure> {
+    spawn::without_telemetry().map_err(Failure::internal)
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => alone().and_then(|()| check::run(&args)),
         Command::Status(args) => status::run(&args),
-        Command::Model(ModelCommand::Inspect(args)) => inspect::run(&args),
+        Command::Model(ModelCommand::Inspect(args)) => alone().and_then(|()| inspect::run(&args)),
         Command::Model(ModelCommand::Pull(args)) => pull::run(&args),
         Command::Role(args) => role::run(&args),
     };
@@ -54,7 +60,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { exit, why }) => {
             if !why.is_empty() {
-                eprintln!("detectd: {why}");
+                // The exit code says it too, when nobody reads this.
+                let _ = writeln!(std::io::stderr(), "detectd: {why}");
             }
             ExitCode::from(exit.code())
         }

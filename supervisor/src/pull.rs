@@ -10,6 +10,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Longest time for a body: a gigabyte over a slow line.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
+
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
 enum PullError {
@@ -66,6 +69,7 @@ fn pull(url: &str, wanted: &str, output: &Path) -> Result<u64, PullError> {
     let agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(10)))
         .timeout_recv_response(Some(Duration::from_secs(30)))
+        .timeout_recv_body(Some(LONGEST))
         .build()
         .new_agent();
     let response = agent.get(url).call().map_err(|error| fetch(error.to_string()))?;

@@ -19,6 +19,7 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let listeners = sockets::listen(&config.service).map_err(Failure::usage)?;
     let address = listeners[0].local_addr().map_err(Failure::internal)?;
     let name = service_name(&config.service.name, address);
+    raise_file_limit();
     let created = Board::create(&name, u32::from(config.service.procs())).map_err(Failure::usage)?;
     if let Some(pid) = created.removed {
         tracing::warn!("removed the board that supervisor {pid} of '{name}' left behind when it died");
@@ -31,6 +32,15 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
     match driver.run() {
         (Exit::Clean, _) => Ok(()),
         (exit, why) => Err(Failure { exit, why: why.unwrap_or_default() }),
+    }
+}
+
+/// Lets this service have as many descriptors as the system allows it: the soft limit is often made for shells.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // A limit that stays as it is means fewer connections, which the frontends take into account.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

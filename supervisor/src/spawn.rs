@@ -18,6 +18,27 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+/// Keeps ONNX Runtime from reporting to its makers and from leaving an identity in the home folder. It reads this when it
+/// is loaded; its own switch comes too late.
+const NO_TELEMETRY: (&str, &str) = ("ORT_DISABLE_TELEMETRY", "1");
+
+/// Starts a command that loads the runtime in its own process anew without telemetry, unless it was. Returns only when
+/// there is nothing to do or it cannot be done.
+///
+/// # Errors
+/// The system's, when the process cannot be replaced.
+pub fn without_telemetry() -> io::Result<()> {
+    if std::env::var_os(NO_TELEMETRY.0).is_some_and(|value| value == NO_TELEMETRY.1) {
+        return Ok(());
+    }
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    Err(command.args(arguments).env(NO_TELEMETRY.0, NO_TELEMETRY.1).exec())
+}
+
 /// The executable, ready to be started again.
 pub struct Program {
     exe: OwnedFd,
@@ -57,6 +78,7 @@ impl Program {
             .args(["role", child.kind.traits().name, "--slot", &child.slot.to_string()])
             .args(["--rendezvous", &end.rendezvous])
             .args(["--log-level", &log.level, "--log-format", log.format.as_str()])
+            .env(NO_TELEMETRY.0, NO_TELEMETRY.1)
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")

@@ -22,7 +22,7 @@ const STUCK: Duration = Duration::from_secs(3);
 pub fn run(args: &StatusArgs) -> Result<(), Failure> {
     let name = match (&args.name, &args.listen) {
         (Some(name), _) => name.clone(),
-        (None, Some(address)) => port_of(address)?,
+        (None, Some(address)) => at(address)?,
         (None, None) => only_one()?,
     };
     let board = Board::open(&name).map_err(Failure::usage)?;
@@ -35,10 +35,14 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
     if report.serves() { Ok(()) } else { Err(Failure { exit: Exit::Temporary, why: String::new() }) }
 }
 
-fn port_of(address: &str) -> Result<String, Failure> {
-    let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-    port.map(|port| port.to_string())
-        .ok_or_else(|| Failure::usage(format!("--listen {address}: write ADDRESS:PORT")))
+/// The service that says it listens there.
+fn at(address: &str) -> Result<String, Failure> {
+    let listens = |name: &String| Board::open(name).is_ok_and(|board| board.listen() == address);
+    board::list().into_iter().find(listens).ok_or_else(|| {
+        Failure::usage(format!(
+            "no service listens on {address}; `detectd status --name NAME` finds it by name"
+        ))
+    })
 }
 
 fn only_one() -> Result<String, Failure> {

@@ -28,8 +28,8 @@ pub fn alive() {
     let _ = sd_notify::notify(&[NotifyState::Watchdog]);
 }
 
-/// Asks for more time to start: a model may take long to load.
-pub fn still_starting(more: Duration) {
+/// Asks for more time: to load a model, or to finish requests.
+pub fn give_me_time(more: Duration) {
     let micros = u32::try_from(more.as_micros()).unwrap_or(u32::MAX);
     let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }

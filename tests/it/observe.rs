@@ -7,23 +7,24 @@ use nix::sys::signal::{Signal, kill};
 const RED: [u8; 3] = [255, 0, 0];
 
 #[test]
-fn health_and_readiness() {
-    let mut service = Service::launch(&(with_model("slow") + "[engine]\nmax_batch = 4\n"), &[]);
-    // While the engine warms up the service lives and is not ready; its address is on the board by then.
+fn a_service_that_warms_up_lives_and_is_not_ready() {
+    // Every batch size is run before the service is ready: with this model and these sizes that takes a while.
+    let mut service = Service::launch(&(with_model("slow") + "[engine]\nlanes = 1\nmax_batch = 10\n"), &[]);
     let board = wait_for("a board with an address", || {
         shm_proto::board::Board::open(service.name()).ok().filter(|board| !board.listen().is_empty())
     });
     let client = e2e::client::Client::new(&format!("http://{}", board.listen()));
     assert_eq!(client.get("/healthz").status, 200);
-    let early = client.get("/readyz");
-    if board.state() == shm_proto::board::ServiceState::Starting {
-        assert_eq!(early.status, 503);
-    }
+    assert_eq!(client.get("/readyz").problem(), (503, "engine_unavailable".to_owned()));
+    let early = client.detect(&plain(RED));
+    assert_eq!(early.problem(), (503, "engine_unavailable".to_owned()));
+    assert!(early.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
+
     service.wait_ready();
-    assert_eq!(
-        (client.get("/healthz").status, client.get("/livez").status, client.get("/readyz").status),
-        (200, 200, 200)
-    );
+    for path in ["/healthz", "/livez", "/readyz"] {
+        assert_eq!(client.get(path).status, 200, "{path}");
+    }
+    assert_eq!(client.detect(&plain(RED)).status, 200);
 }
 
 /// The value of a Prometheus sample.

@@ -79,8 +79,9 @@ impl Served {
             slot: 0,
             max_delay: Duration::ZERO,
         };
-        let (lanes, warmed) = Lanes::start(service).unwrap();
+        let (mut lanes, warmed) = Lanes::start(service).unwrap();
         assert_eq!(warmed.iter().filter(Result::is_ok).count(), self.model.facts.lanes as usize);
+        lanes.go();
         self.lanes = Some(lanes);
     }
 

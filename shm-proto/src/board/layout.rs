@@ -53,7 +53,17 @@ pub(super) struct OpenDay {
     pub(super) ip: [AtomicU8; REGISTERS],
 }
 
-/// The service's words. All the supervisor's, but `days`, which the frontends fill.
+/// Digests that can be refused at once.
+pub(super) const QUARANTINE: usize = 64;
+
+/// An input that killed engines, refused until a time (0: none).
+#[repr(C)]
+pub(super) struct Quarantined {
+    pub(super) digest: AtomicU64,
+    pub(super) until: AtomicU64,
+}
+
+/// The service's words. All the supervisor's, but `days` and `quarantine`, which the frontends fill.
 #[repr(C, align(128))]
 pub(super) struct Header {
     pub(super) magic: AtomicU64,
@@ -70,6 +80,7 @@ pub(super) struct Header {
     pub(super) listen: Text,
     pub(super) model: Text,
     pub(super) message: Text,
+    pub(super) quarantine: [Quarantined; QUARANTINE],
     pub(super) history: [ClosedDay; HISTORY],
     pub(super) days: [OpenDay; DAYS],
 }
@@ -84,7 +95,6 @@ pub(super) struct Block {
     pub(super) restarts: AtomicU32,
     pub(super) started: AtomicU64,
     pub(super) heartbeat: AtomicU64,
-    pub(super) progress: AtomicU64,
     pub(super) connections: AtomicU32,
     pub(super) in_flight: AtomicU32,
     pub(super) counters: [AtomicU64; Counter::COUNT],

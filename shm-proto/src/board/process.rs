@@ -86,11 +86,6 @@ impl Process<'_> {
         self.block.heartbeat.store(clock::now(), Relaxed);
     }
 
-    /// Counts a step of work, so that a process that lives but does nothing can be told.
-    pub fn advance(&self) {
-        self.block.progress.fetch_add(1, Relaxed);
-    }
-
     /// Sets the state.
     pub fn set_state(&self, state: ProcessState) {
         self.block.state.store(state as u32, Relaxed);
@@ -152,11 +147,6 @@ impl Process<'_> {
     /// Its last sign of life.
     pub fn heartbeat(&self) -> Nanos {
         self.block.heartbeat.load(Relaxed)
-    }
-
-    /// Its steps of work.
-    pub fn progress(&self) -> u64 {
-        self.block.progress.load(Relaxed)
     }
 
     /// Its open connections.

@@ -1,22 +1,25 @@
 //! The named segment: making, finding, locking and removing a board. The lock tells a live board from one that a
 //! dead supervisor left: it is held on the segment's file for as long as the supervisor lives.
 
-use super::layout::{self, BOARD_VERSION, Block, ENGINES, Header, MAGIC, TEXT_LEN, Text};
+use super::layout::{self, BOARD_VERSION, Block, ENGINES, Header, MAGIC, QUARANTINE, TEXT_LEN, Text};
 use super::process::Process;
 use super::visitors::{self, DayFigures};
 use super::{ProcessState, ServiceState};
 use crate::arena::SeatCounts;
 use crate::clock::{self, Nanos};
-use crate::region::Region;
+use crate::region::{Region, uninterrupted};
 use crate::ring::MAX_FRONTENDS;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 /// Where POSIX shared memory has its names.
 const FOLDER: &str = "/dev/shm";
@@ -73,7 +76,7 @@ pub struct Board {
     /// Keeps the mapping; unlinks the name when this is the supervisor's.
     _segment: Segment,
     /// The supervisor's proof of life.
-    _lock: Option<Flock<File>>,
+    _lock: Option<(Flock<File>, OwnedFd)>,
 }
 
 /// The library's handle. It has raw pointers, which nothing uses after `Region` was made of them.
@@ -104,15 +107,33 @@ fn check_name(name: &str) -> Result<(), BoardError> {
     Ok(())
 }
 
-/// Names of the services whose boards lie on this machine and may be read by this user.
+/// Names of the services that live on this machine and whose boards this user may read.
 pub fn list() -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(FOLDER) else { return Vec::new() };
     let mut names: Vec<String> = entries
         .flatten()
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix(PREFIX)?.to_owned()))
+        .filter(|name| has_supervisor(name))
         .collect();
     names.sort();
     names
+}
+
+/// The supervisor's lock; `None` while another supervisor holds it. Whoever lists services holds it for an instant.
+fn lock(mut file: File) -> Option<Flock<File>> {
+    for _ in 0..50 {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Some(lock),
+            Err((back, _)) => file = back,
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
+}
+
+/// Whether the supervisor of this board lives: it holds the lock.
+fn has_supervisor(name: &str) -> bool {
+    File::open(path_of(name)).is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())
 }
 
 impl Board {
@@ -130,34 +151,45 @@ impl Board {
         };
         let open = || OpenOptions::new().read(true).write(true).open(&path);
 
+        // One supervisor of a name at a time, from before the segment is made: the name of a socket is taken in one step.
+        let socket = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+            .map_err(|errno| system(errno.to_string()))?;
+        let address = UnixAddr::new_abstract(format!("{PREFIX}{name}").as_bytes());
+        let address = address.map_err(|errno| system(errno.to_string()))?;
+        bind(socket.as_raw_fd(), &address).map_err(|_| in_use())?;
+
         let mut removed = None;
         if let Ok(file) = open() {
-            let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return Err(in_use()) };
+            // Another network namespace has other sockets, and may share this folder.
+            let Some(_lock) = lock(file) else { return Err(in_use()) };
             removed = Some(Self::open(name).map_or(0, |board| board.supervisor()));
             std::fs::remove_file(&path).map_err(|error| system(error.to_string()))?;
         }
 
         let size = layout::size(frontends.clamp(1, MAX_FRONTENDS as u32));
-        let segment =
+        let mut segment =
             ShmemConf::new().os_id(format!("/{PREFIX}{name}")).size(size).create().map_err(|error| {
                 match error {
                     ShmemError::MappingIdExists => in_use(),
                     error => system(error.to_string()),
                 }
             })?;
+        // Not ours to unlink before the lock says so: somebody else's board may have the name by then.
+        segment.set_owner(false);
         let file = open().map_err(|error| system(error.to_string()))?;
-        // Reserve the pages before any is touched: one that cannot be had would kill us.
-        nix::fcntl::posix_fallocate(&file, 0, size as i64)
-            .map_err(|source| BoardError::NoMemory { needed: size, source })?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| in_use())?;
+        let lock = lock(file).ok_or_else(in_use)?;
         // Two supervisors may have begun at once: the one whose file still has the name goes on.
         let same =
             std::fs::metadata(&path).ok().zip(lock.metadata().ok()).is_some_and(|(a, b)| a.ino() == b.ino());
         if !same {
             return Err(in_use());
         }
+        segment.set_owner(true);
+        // Reserve the pages before any is touched: one that cannot be had would kill us.
+        uninterrupted(|| nix::fcntl::posix_fallocate(&*lock, 0, size as i64))
+            .map_err(|source| BoardError::NoMemory { needed: size, source })?;
 
-        let board = Self::over(name, segment, frontends, Some(lock))?;
+        let board = Self::over(name, segment, frontends, Some((lock, socket)))?;
         let header = board.header();
         header.version.store(BOARD_VERSION, Relaxed);
         header.frontends.store(frontends, Relaxed);
@@ -209,7 +241,7 @@ impl Board {
         name: &str,
         segment: Shmem,
         frontends: u32,
-        lock: Option<Flock<File>>,
+        lock: Option<(Flock<File>, OwnedFd)>,
     ) -> Result<Self, BoardError> {
         let base = NonNull::new(segment.as_ptr()).ok_or_else(|| BoardError::Foreign(name.to_owned()))?;
         if segment.len() < layout::size(frontends) {
@@ -334,6 +366,24 @@ impl Board {
     /// Sets the supervisor's last remark.
     pub fn set_message(&self, text: &str) {
         write_text(&self.header().message, text);
+    }
+
+    // ---- inputs that killed engines; written by any frontend ----
+
+    /// Refuses inputs of this digest until then.
+    pub fn quarantine(&self, digest: u64, until: Nanos) {
+        let cell = &self.header().quarantine[digest as usize % QUARANTINE];
+        // Two digests that share a cell push each other out: the newer one is the one that kills now.
+        cell.until.store(0, Relaxed);
+        cell.digest.store(digest, Relaxed);
+        cell.until.store(until, Release);
+    }
+
+    /// Whether inputs of this digest are refused now.
+    pub fn is_quarantined(&self, digest: u64, now: Nanos) -> bool {
+        let cell = &self.header().quarantine[digest as usize % QUARANTINE];
+        // Pairs with `quarantine`; a digest that is replaced this instant may be missed, and is then found again.
+        cell.until.load(Acquire) > now && cell.digest.load(Relaxed) == digest
     }
 
     // ---- visitors ----

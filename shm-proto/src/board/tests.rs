@@ -141,6 +141,17 @@ fn the_fewest_connections_are_those_of_a_living_frontend() {
 }
 
 #[test]
+fn a_digest_is_refused_until_its_time_and_alone() {
+    let board = Board::create(&name(), 1).expect("a board").board;
+    assert!(!board.is_quarantined(7, 1) && !board.is_quarantined(0, 1));
+    board.quarantine(7, 100);
+    assert!(board.is_quarantined(7, 99) && !board.is_quarantined(7, 100));
+    assert!(!board.is_quarantined(7 + 64, 50), "another digest in the same cell");
+    board.quarantine(7 + 64, 200);
+    assert!(board.is_quarantined(7 + 64, 150) && !board.is_quarantined(7, 50));
+}
+
+#[test]
 fn long_texts_are_cut_between_characters() {
     let board = Board::create(&name(), 1).expect("a board").board;
     board.set_message(&"é".repeat(500));

@@ -1,6 +1,8 @@
 //! A child's end of the control.
 
-use super::{Boot, CONTROL_FD, ControlError, FromChild, Handshake, Received, ToChild, failed, receive_fds};
+use super::{
+    Boot, CONTROL_FD, ControlError, FromChild, Handshake, Received, ToChild, failed, read_text, receive_fds,
+};
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{MsgFlags, send};
@@ -93,11 +95,17 @@ impl ControlReceiver {
     /// # Errors
     /// `Closed` when the supervisor has gone: the child has to leave.
     pub fn recv(&mut self) -> Result<Received, ControlError> {
-        let message = self.channel.recv().map_err(|_| ControlError::Closed)?;
-        let fds = match message {
+        let mut message = self.channel.recv().map_err(|_| ControlError::Closed)?;
+        let mut fds = match message {
             ToChild::Boot(_) | ToChild::Attach { .. } => receive_fds(&self.socket)?,
             ToChild::Drain { .. } => Vec::new(),
         };
+        if let Some(text) = message.long_text() {
+            let fd = fds
+                .pop()
+                .ok_or(ControlError::Failed { what: "reading a text", text: "it is missing".to_owned() })?;
+            *text = read_text(fd)?;
+        }
         Ok(Received { message, fds })
     }
 }

@@ -64,6 +64,16 @@ pub enum ToChild {
     },
 }
 
+impl ToChild {
+    /// The part of a message that may be long, and is therefore passed as a file behind the other descriptors.
+    pub(super) fn long_text(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Attach { description, .. } => Some(description),
+            Self::Boot(_) | Self::Drain { .. } => None,
+        }
+    }
+}
+
 /// From a child to the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromChild {
@@ -79,6 +89,8 @@ pub enum FromChild {
         lanes: u32,
         /// The model's facts as JSON, for the frontends.
         description: String,
+        /// What a request that waits in the arena relies on: an engine with the same goes on with it.
+        identity: String,
         /// Name and version, for people.
         title: String,
     },

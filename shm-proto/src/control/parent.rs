@@ -1,11 +1,12 @@
 //! The supervisor's end of the control to one child.
 
-use super::{Boot, ControlError, FromChild, Handshake, ToChild, failed, send_fds};
+use super::{Boot, ControlError, FromChild, Handshake, ToChild, failed, send_fds, text_fd};
 use ipc_channel::TryRecvError;
 use ipc_channel::ipc::{IpcOneShotServer, IpcReceiver, IpcSender};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// Lets rendezvous sockets be made where the usual temporary folder cannot be written (a read-only container):
 /// in `/dev/shm`, which every container has. To be called once, before the first [`Line::open`].
@@ -27,7 +28,7 @@ enum Stage {
     Waiting {
         server: IpcOneShotServer<Handshake>,
         boot: Boot,
-        fds: Vec<OwnedFd>,
+        fds: Arc<[OwnedFd]>,
     },
     Open {
         to_child: IpcSender<ToChild>,
@@ -46,11 +47,11 @@ pub struct ChildEnd {
 
 impl Line {
     /// Prepares the control to a child that is about to be started. `fds`, the bells and the listening sockets,
-    /// are passed with `boot` when the child comes.
+    /// are passed with `boot` when the child comes; all children share them, so that many cost few descriptors.
     ///
     /// # Errors
     /// When sockets cannot be made.
-    pub fn open(boot: Boot, fds: Vec<OwnedFd>) -> Result<(Self, ChildEnd), ControlError> {
+    pub fn open(boot: Boot, fds: Arc<[OwnedFd]>) -> Result<(Self, ChildEnd), ControlError> {
         let pair = || socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         let (socket, child) = pair().map_err(failed("making the control socket"))?;
         let (server, rendezvous) = IpcOneShotServer::new().map_err(|error| ControlError::Failed {
@@ -122,11 +123,16 @@ impl Line {
     ///
     /// # Errors
     /// `Closed` when the child is gone or has not come yet.
-    pub fn send(&self, message: ToChild, fds: &[BorrowedFd<'_>]) -> Result<(), ControlError> {
+    pub fn send(&self, mut message: ToChild, fds: &[BorrowedFd<'_>]) -> Result<(), ControlError> {
         let Stage::Open { to_child, .. } = &self.stage else { return Err(ControlError::Closed) };
+        let text = match message.long_text() {
+            Some(text) => Some(text_fd(&std::mem::take(text))?),
+            None => None,
+        };
+        let fds: Vec<BorrowedFd<'_>> = fds.iter().copied().chain(text.as_ref().map(AsFd::as_fd)).collect();
         // Descriptors first: whoever reads a message that has some finds them waiting.
         if matches!(message, ToChild::Boot(_) | ToChild::Attach { .. }) {
-            send_fds(&self.socket, fds)?;
+            send_fds(&self.socket, &fds)?;
         }
         to_child.send(message).map_err(|_| ControlError::Closed)
     }

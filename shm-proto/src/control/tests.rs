@@ -28,7 +28,9 @@ fn child_of(socket: OwnedFd, rendezvous: String) -> std::thread::JoinHandle<Stri
         assert_eq!((boot.slot, boot.generation, fds.len()), (2, 9, 2));
         sender.send(FromChild::Status("hello".into())).expect("heard");
         let Received { message, fds } = receiver.recv().expect("an arena");
-        assert!(matches!(message, ToChild::Attach { generation: 4, .. }));
+        assert!(
+            matches!(message, ToChild::Attach { generation: 4, description, .. } if description.len() == 300_000)
+        );
         assert_eq!(fds.len(), 1);
         sender.send(FromChild::Ready { generation: 4 }).expect("heard");
         match receiver.recv() {
@@ -41,7 +43,7 @@ fn child_of(socket: OwnedFd, rendezvous: String) -> std::thread::JoinHandle<Stri
 #[test]
 fn a_child_boots_attaches_and_sees_its_supervisor_die() {
     let spare = || OwnedFd::from(tempfile::tempfile().expect("a file"));
-    let (mut line, end) = Line::open(boot(), vec![spare(), spare()]).expect("a line");
+    let (mut line, end) = Line::open(boot(), [spare(), spare()].into()).expect("a line");
     assert_eq!(line.receive().expect("nothing yet"), []);
     let child = child_of(end.socket, end.rendezvous);
     let mut said = Vec::new();
@@ -61,7 +63,7 @@ fn a_child_boots_attaches_and_sees_its_supervisor_die() {
 
 #[test]
 fn a_child_that_dies_before_it_comes_is_noticed() {
-    let (mut line, end) = Line::open(boot(), vec![]).expect("a line");
+    let (mut line, end) = Line::open(boot(), [].into()).expect("a line");
     drop(end);
     wait(&line);
     assert!(matches!(line.receive(), Err(ControlError::Closed)));
@@ -73,7 +75,7 @@ fn a_child_that_dies_before_it_comes_is_noticed() {
 
 #[test]
 fn what_a_child_said_last_is_heard_after_its_death() {
-    let (mut line, end) = Line::open(boot(), vec![]).expect("a line");
+    let (mut line, end) = Line::open(boot(), [].into()).expect("a line");
     let child = std::thread::spawn(move || {
         let (sender, _receiver) =
             child::meet(&end.rendezvous, std::sync::Arc::new(end.socket)).expect("a supervisor");
@@ -85,4 +87,21 @@ fn what_a_child_said_last_is_heard_after_its_death() {
         heard.extend(said);
     }
     assert_eq!(heard, [FromChild::Fatal { exit: Exit::Config, message: "no model".into() }]);
+}
+
+#[test]
+fn a_long_description_does_not_wait_for_a_child_that_is_stopped() {
+    let (mut line, end) = Line::open(boot(), [].into()).expect("a line");
+    let child = std::thread::spawn(move || {
+        child::meet(&end.rendezvous, std::sync::Arc::new(end.socket)).expect("a supervisor")
+    });
+    wait(&line);
+    line.receive().expect("alive");
+    let geometry = crate::arena::Geometry { seats: 1, frontends: 1, input_bytes: 1, output_bytes: vec![1] };
+    let arena = OwnedFd::from(tempfile::tempfile().expect("a file"));
+    // Nobody reads: the thread holds its ends and does nothing with them.
+    let ends = child.join().expect("the child");
+    let attach = ToChild::Attach { generation: 1, geometry, description: "d".repeat(5 << 20) };
+    line.send(attach, &[arena.as_fd()]).expect("sent without a reader");
+    drop(ends);
 }

@@ -132,8 +132,39 @@ fn a_seat_that_kills_engines_runs_alone_and_then_no_more() {
     assert!(memory.ring().is_answered(seats[0]));
     let (outcome, run) = memory.ring().answer_of(seats[0]);
     assert_eq!((outcome, run.attempts), (Outcome::Poison, 2));
+    memory.ring().answer(1, Outcome::Done);
     assert_eq!(memory.ring().take(9 * MS, 8, 0), Take::Batch { first: 2, len: 1 });
     assert_eq!(memory.ring().take(9 * MS, 8, 0), Take::Batch { first: fresh, len: 1 });
+}
+
+#[test]
+fn lanes_that_work_beside_a_killer_are_not_taken_for_it() {
+    let memory = Memory::new(6, 1);
+    let killer = memory.submit(A, MS, Nanos::MAX);
+    for k in 2..5 {
+        memory.submit(A, k * MS, Nanos::MAX);
+    }
+    // As many lanes as seats, one image each; every engine that runs the killer dies of it.
+    let mut now = 10 * MS;
+    let mut deaths = 0;
+    while memory.ring().count(SeatState::Submitted) > 0 {
+        now += MS;
+        let mut taken = Vec::new();
+        while let Take::Batch { first, .. } = memory.ring().take(now, 1, 0) {
+            taken.push(first);
+        }
+        if taken.contains(&killer) {
+            deaths += 1;
+            memory.ring().reclaim_engine();
+        } else {
+            taken.into_iter().for_each(|index| memory.ring().answer(index, Outcome::Done));
+        }
+    }
+    assert_eq!(deaths, 2);
+    for index in 0..4 {
+        let expected = if index == killer { Outcome::Poison } else { Outcome::Done };
+        assert_eq!(memory.ring().answer_of(index).0, expected, "seat {index}");
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use super::Config;
 use super::load::{keys, lookup};
 use toml::Table;
 
-/// Sections that a new frontend takes up; everything else belongs to engine and supervisor and waits for a restart.
-const FRONTEND_SECTIONS: [&str; 4] = ["frontend", "inputs", "images", "log"];
+/// What a new frontend takes up: sections and keys. Everything else belongs to engine and supervisor and waits for a
+/// restart; so does the form of log lines, which would be two forms in one stream.
+const FRONTENDS: [&str; 4] = ["frontend", "inputs", "images", "log.level"];
 
 /// The difference between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
     all.sort_unstable();
     all.dedup();
     let changed = all.into_iter().filter(|key| lookup(&old, key) != lookup(&new, key));
-    let (frontends, restart) =
-        changed.partition(|key| FRONTEND_SECTIONS.contains(&key.split('.').next().unwrap_or_default()));
+    let (frontends, restart) = changed
+        .partition(|key| FRONTENDS.iter().any(|part| key == part || key.starts_with(&format!("{part}."))));
     Changes { frontends, restart }
 }

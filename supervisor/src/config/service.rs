@@ -90,7 +90,9 @@ impl Service {
         within("service.start_timeout", self.start_timeout, 1, 3600)?;
         within("service.frontend_silence", self.frontend_silence, 1, 600)?;
         within("service.engine_silence", self.engine_silence, 1, 600)?;
-        self.addresses().map(drop)
+        // Its form only: a name is resolved when it is listened on, since that can take long.
+        let port = self.listen.rsplit_once(':').map(|(_, port)| port.parse::<u16>().is_ok());
+        if port == Some(true) { Ok(()) } else { self.addresses().map(drop) }
     }
 }
 

@@ -26,7 +26,7 @@ impl Supervisor {
     /// left unanswered still lie; another one needs seats of its own.
     pub(super) fn model_loaded(&mut self, engine: ChildId, model: Model) {
         match &self.arena.current {
-            Some((generation, current)) if *current == model => {
+            Some((generation, current)) if model.goes_on_from(current) => {
                 let generation = *generation;
                 self.act(Action::Tell(engine, Order::Attach { generation }));
             }
@@ -60,10 +60,10 @@ impl Supervisor {
         }
     }
 
-    /// No memory for the arena: an error of the configuration or the machine that trying again does not cure.
+    /// No memory for the arena, now: whoever started the service decides whether to try again.
     pub(super) fn arena_failed(&mut self, error: String, now: Instant) {
         self.arena.making = None;
         self.log(Level::ERROR, error.clone());
-        self.stop(Exit::Usage, Some(error), now);
+        self.stop(Exit::Temporary, Some(error), now);
     }
 }

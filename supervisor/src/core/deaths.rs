@@ -61,7 +61,7 @@ impl Supervisor {
             let why = said.unwrap_or_else(|| {
                 format!("{id} {how}: its configuration cannot be used (see its log lines)")
             });
-            return self.refused(index, why, now);
+            return self.refused(index, life, why, now);
         }
         let what = match (said, life) {
             (Some(text), _) => format!("{how}: {text}"),
@@ -73,17 +73,29 @@ impl Supervisor {
     }
 
     /// A child says that its configuration is of no use: trying again would not help.
-    fn refused(&mut self, index: usize, why: String, now: Instant) {
+    fn refused(&mut self, index: usize, life: Life, why: String, now: Instant) {
         match self.phase {
             Phase::Starting => self.stop(Exit::Usage, Some(why), now),
             Phase::Running if self.children[index].id.kind == Kind::Frontend && self.may_revert() => {
                 self.revert(index, &why);
+            }
+            // What a frontend needs of the file system may come back, and the others serve meanwhile.
+            Phase::Running
+                if self.children[index].id.kind == Kind::Frontend && self.a_frontend_is_ready() =>
+            {
+                self.retry(index, life, &why, now);
             }
             Phase::Running => self.stop(Exit::Config, Some(why), now),
             Phase::Draining | Phase::Stopping | Phase::Stopped => {
                 self.log(Level::ERROR, why); // it stays gone; what waits for it ends with the drain
             }
         }
+    }
+
+    fn a_frontend_is_ready(&self) -> bool {
+        self.children
+            .iter()
+            .any(|child| child.id.kind == Kind::Frontend && matches!(child.life, Life::Ready { .. }))
     }
 
     fn retry(&mut self, index: usize, life: Life, what: &str, now: Instant) {

@@ -119,8 +119,18 @@ pub struct Model {
     pub lanes: u32,
     /// The model's facts as JSON, for the frontends.
     pub description: String,
+    /// What a request that waits in an arena relies on.
+    pub identity: String,
     /// Name and version, for people.
     pub title: String,
+}
+
+impl Model {
+    /// Whether an engine with this model can go on with the requests that wait for one with the other.
+    pub fn goes_on_from(&self, other: &Self) -> bool {
+        (self.input_bytes, &self.output_bytes, &self.identity)
+            == (other.input_bytes, &other.output_bytes, &other.identity)
+    }
 }
 
 /// How a process ended.

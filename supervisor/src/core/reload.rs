@@ -68,7 +68,10 @@ impl Supervisor {
         }
         if frontends {
             self.log(Level::INFO, "reload: replacing the frontends one at a time");
-            self.reload.queue = (0..self.settings.frontends).collect();
+            // Empty places first: whoever fills them serves while the others are replaced.
+            let mut slots: Vec<_> = (0..self.settings.frontends).collect();
+            slots.sort_by_key(|&slot| !matches!(self.children[1 + usize::from(slot)].life, Life::Waiting { .. }));
+            self.reload.queue = slots.into();
         }
         self.roll_next(now);
     }
@@ -122,7 +125,13 @@ impl Supervisor {
                 self.act(Action::Tell(id, Order::Drain { timeout }));
                 return;
             }
-            // A place that is empty or about to be: whoever fills it starts with the new configuration.
+            if matches!(child.life, Life::Waiting { .. }) {
+                // Empty after a death: filled now, so that its word on the new configuration is heard like the others'.
+                self.reload.stage = if back { Stage::RollingBack(slot) } else { Stage::Rolling(slot) };
+                self.spawn(index);
+                return;
+            }
+            // One that is starting or leaving: its end or its word comes by itself.
         }
         self.finish(if back {
             "serving; the last reload was taken back"

@@ -7,11 +7,10 @@ use crate::core::event::{Message, Model, Order};
 use crate::spawn::Program;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shm_proto::arena::Bells;
 use shm_proto::board::Board;
 use shm_proto::control::{Boot, ControlError, FromChild, Line, Role, ToChild};
-use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A live, or not yet reaped, child.
@@ -41,8 +40,7 @@ impl Process {
         id: ChildId,
         config: String,
         board: &Board,
-        bells: &Bells,
-        listeners: &[TcpListener],
+        fds: Arc<[OwnedFd]>,
         program: &Program,
         log: &Log,
     ) -> Result<Self, String> {
@@ -58,10 +56,6 @@ impl Process {
             frontends: board.frontends(),
             config,
         };
-        let listeners = if role == Role::Frontend { listeners } else { &[] };
-        let fds: Result<Vec<OwnedFd>, _> =
-            bells.fds().chain(listeners.iter().map(AsFd::as_fd)).map(|fd| fd.try_clone_to_owned()).collect();
-        let fds = fds.map_err(|error| error.to_string())?;
         let (line, end) = Line::open(boot, fds).map_err(|error| error.to_string())?;
         let pid = program.start(id, &end, log).map_err(|error| error.to_string())?;
         Ok(Self { id, pid, line, stage: Stage::Silent, waiting: Vec::new() })
@@ -124,7 +118,9 @@ impl Process {
                 Err(ControlError::Closed) if self.stage == Stage::Silent => return, // later
                 Err(error) => {
                     tracing::debug!(%error, "{} did not take an order", self.id);
-                    self.waiting.clear(); // it dies, and its successor gets orders of its own
+                    self.waiting.clear();
+                    // Dead already, or deaf: its successor gets orders of its own.
+                    let _ = kill(self.pid, Signal::SIGKILL);
                 }
             }
         }
@@ -133,8 +129,16 @@ impl Process {
 
 fn message_of(said: FromChild) -> Message {
     match said {
-        FromChild::Model { input_bytes, output_bytes, max_batch, lanes, description, title } => {
-            Message::Model(Model { input_bytes, output_bytes, max_batch, lanes, description, title })
+        FromChild::Model { input_bytes, output_bytes, max_batch, lanes, description, identity, title } => {
+            Message::Model(Model {
+                input_bytes,
+                output_bytes,
+                max_batch,
+                lanes,
+                description,
+                identity,
+                title,
+            })
         }
         FromChild::Ready { generation } => Message::Ready { generation },
         FromChild::Drained => Message::Drained,

@@ -49,7 +49,10 @@ fn spans_are_short() {
 }
 
 #[test]
-fn a_listen_address_names_the_service_by_its_port() {
-    assert_eq!(port_of("[::]:8888").ok().as_deref(), Some("8888"));
-    assert!(port_of("8888x").is_err());
+fn a_service_is_found_by_where_it_listens() {
+    let name = format!("status-test-{}", std::process::id());
+    let board = Board::create(&name, 1).expect("a board").board;
+    board.set_listen("127.0.0.1:19");
+    assert_eq!(at("127.0.0.1:19").ok(), Some(name));
+    assert!(at("127.0.0.1:20").is_err());
 }

@@ -25,6 +25,7 @@ pub fn model(number: u64) -> Model {
         output_bytes: vec![number],
         max_batch: 1,
         lanes: 1,
+        identity: format!("model {number}"),
         description: number.to_string(),
         title: String::new(),
     }

@@ -161,7 +161,7 @@ fn a_child_that_refuses_its_configuration_later_ends_the_service_with_78() {
 }
 
 #[test]
-fn no_memory_for_the_arena_ends_the_start_with_2() {
+fn no_memory_for_the_arena_ends_the_start_with_75() {
     check(
         1,
         &[
@@ -169,7 +169,7 @@ fn no_memory_for_the_arena_ends_the_start_with_2() {
             ("e.1 model 7", "arena 1"),
             ("no memory", "STOPPING; stop e.1; stop f0.1; draining"),
             ("e.1 exits 0", "reclaim e.1"),
-            ("f0.1 exits 0", "reclaim f0.1; exit 2"),
+            ("f0.1 exits 0", "reclaim f0.1; exit 75"),
         ],
     );
 }
@@ -301,6 +301,28 @@ fn a_hup_during_the_start_waits_for_its_end() {
             ("f0.1 ready 1", "serving; READY; RELOADING; reload"),
         ],
     );
+}
+
+#[test]
+fn a_frontend_that_cannot_use_its_configuration_now_is_tried_again_while_others_serve() {
+    check_up(&[
+        ("f1.1 dies 9", "reclaim f1.1"),
+        ("after 5", "spawn f1.2; attach f1.2 to 1"),
+        ("f1.2 exits 78", "reclaim f1.2"),
+        ("after 5", "spawn f1.3; attach f1.3 to 1"),
+    ]);
+}
+
+#[test]
+fn a_reload_fills_an_empty_place_first_and_hears_its_word() {
+    check_up(&[
+        ("f1.1 dies 9", "reclaim f1.1"),
+        ("HUP", "RELOADING; reload"),
+        ("reloaded", "spawn f1.2; attach f1.2 to 1"),
+        ("f1.2 ready 1", "drain f0.1"),
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 1"),
+        ("f0.2 ready 1", "READY"),
+    ]);
 }
 
 #[test]
