@@ -23,14 +23,11 @@ pub struct Admitted<'a> {
 /// Lets a request in, or says why not and when to come back.
 ///
 /// # Errors
-/// `draining`, `engine_unavailable` or `overloaded`, each with `Retry-After`.
+/// `engine_unavailable` or `overloaded`, each with `Retry-After`.
 pub fn admit(service: &Service, arrived: Nanos) -> Result<Admitted<'_>, RequestError> {
-    if service.is_closed() {
-        return Err(RequestError::from(Code::Draining).retry_after(1));
-    }
     match service.board.state() {
         // While an engine is replaced requests wait in the arena for the next one: latency, not errors. While
-        // the service drains, those that still come over an open connection are served.
+        // the service drains, those that still come over an open connection are served: nobody else would.
         ServiceState::Ready | ServiceState::EngineDown | ServiceState::Draining => {}
         ServiceState::Starting => return Err(unavailable("the service is starting")),
     }

@@ -1,7 +1,7 @@
 //! The way to the engine: seats, the requests that wait for one, and the answers.
 //!
 //! An [`Attached`] is one generation of the model: its facts, its arena, and this frontend's requests in it. A
-//! request keeps the one it began with; [`Link::attach`] replaces it for the requests that come after. One task,
+//! request keeps the one it began with and ends with it; [`Link::attach`] replaces it for those that come after. One task,
 //! [`Link::listen`], hears the bell and hands seats and answers to the requests that wait for them.
 //!
 //! Whatever a request holds is given back by dropping its future, wherever it is.
@@ -39,6 +39,8 @@ pub struct Attached {
 struct Requests {
     waiting: VecDeque<Waiter>,
     submitted: Vec<Submitted>,
+    /// Whether another generation took this one's place: its engine is dead, and nobody will answer.
+    retired: bool,
     /// Names waiters and submissions, so that one that was given up can be found.
     next: u64,
 }
@@ -76,13 +78,14 @@ impl Attached {
 
     /// A seat, if one is free and no request of this frontend waits for one. Callable from any thread.
     pub fn seat_at_once(&self) -> Option<ClaimedSeat> {
-        if self.lock().waiting.is_empty() { self.arena.claim() } else { None }
+        let requests = self.lock();
+        if requests.waiting.is_empty() && !requests.retired { self.arena.claim() } else { None }
     }
 
     /// A seat; waits until it is this request's turn. Turns go by `arrived`, over all frontends.
     ///
     /// # Errors
-    /// `internal` when the link was shut down.
+    /// `engine_unavailable` when another generation took this one's place.
     pub async fn seat(&self, arrived: Nanos) -> Result<ClaimedSeat, RequestError> {
         if let Some(seat) = self.seat_at_once() {
             return Ok(seat);
@@ -90,6 +93,9 @@ impl Attached {
         let (send, receive) = oneshot::channel();
         let key = {
             let mut requests = self.lock();
+            if requests.retired {
+                return Err(gone());
+            }
             let key = requests.key();
             let place = requests.waiting.partition_point(|other| other.arrived <= arrived);
             requests.waiting.insert(place, Waiter { key, arrived, seat: send });
@@ -104,13 +110,13 @@ impl Attached {
             }
         });
         self.seat_waiters();
-        receive.await.map_err(|_| Code::Internal.because("the wait for a place was cut short"))
+        receive.await.map_err(|_| gone())
     }
 
     /// The answer to a submitted seat; waits until it is there. Dropping the future cancels the seat.
     ///
     /// # Errors
-    /// `internal` when the link was shut down.
+    /// `engine_unavailable` when another generation took this one's place.
     pub async fn answer(&self, seat: SubmittedSeat) -> Result<AnsweredSeat, RequestError> {
         let seat = match seat.poll() {
             Ok(answered) => return Ok(answered),
@@ -119,6 +125,9 @@ impl Attached {
         let (send, receive) = oneshot::channel();
         let key = {
             let mut requests = self.lock();
+            if requests.retired {
+                return Err(gone());
+            }
             let key = requests.key();
             requests.submitted.push(Submitted { key, seat, answer: send });
             key
@@ -131,7 +140,19 @@ impl Attached {
             drop(requests);
             drop(cancelled);
         });
-        receive.await.map_err(|_| Code::Internal.because("the wait for an answer was cut short"))
+        receive.await.map_err(|_| gone())
+    }
+
+    /// Ends the requests that wait here, and those that come.
+    fn retire(&self) {
+        let mut requests = self.lock();
+        requests.retired = true;
+        let waiting = std::mem::take(&mut requests.waiting);
+        let submitted = std::mem::take(&mut requests.submitted);
+        // Seats go back without the lock: that can ring a bell.
+        drop(requests);
+        drop((waiting, submitted));
+        self.seat_waiters();
     }
 
     /// Hands seats that are free or were granted to the requests that wait, oldest first, and says to the other
@@ -178,6 +199,11 @@ impl Attached {
     }
 }
 
+/// What a request is told whose engine will not come back.
+fn gone() -> RequestError {
+    Code::EngineUnavailable.because("the engine was replaced by another").retry_after(1)
+}
+
 /// Runs a closure when the scope ends, also when the future around it is dropped.
 struct OnDrop<F: FnMut()>(F);
 
@@ -207,10 +233,13 @@ impl Link {
         self.current.load_full()
     }
 
-    /// Makes this generation the one that new requests take.
+    /// Makes this generation the one that new requests take. A new generation is a new engine, and the old one is
+    /// dead: the requests that wait for it end here.
     pub fn attach(&self, attached: Arc<Attached>) {
         self.lock().push(Arc::downgrade(&attached));
-        self.current.store(Some(attached));
+        if let Some(previous) = self.current.swap(Some(attached)) {
+            previous.retire();
+        }
     }
 
     /// Hears the bell for as long as it is polled.

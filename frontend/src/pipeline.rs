@@ -14,7 +14,7 @@ use shm_proto::board::{Counter, Stage};
 use shm_proto::clock::{self, Nanos};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use vision::decode::{DecodeError, Limits, decode_into};
+use vision::decode::{DecodeError, decode_into};
 use vision::model::{ModelFacts, OutputFacts, Task};
 use vision::picture::Picture;
 use vision::postprocess::{self, Class, Detection, Options};
@@ -24,6 +24,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Outputs up to this many bytes are read on the runtime's thread: that takes less time than asking another.
 const INLINE: usize = 64 << 10;
+
+/// How long an input that killed engines is refused at the door. Each try costs every other request two restarts
+/// of the engine: longer than clients keep trying, short enough that a mended driver gets its chance.
+const QUARANTINE: Nanos = 600 * 1_000_000_000;
 
 /// One picture to be worked on.
 pub struct Order {
@@ -51,9 +55,18 @@ pub struct Found {
     /// Objects or classes.
     pub answer: Answer,
     /// The picture, when it was asked for.
-    pub picture: Option<Picture>,
+    pub picture: Option<Kept>,
     /// When each stage began and ended.
     pub marks: Marks,
+}
+
+/// A decoded picture that is still needed, with the permit to exist.
+#[derive(Debug)]
+pub struct Kept {
+    /// The picture.
+    pub picture: Picture,
+    /// To be dropped after it.
+    pub permit: OwnedSemaphorePermit,
 }
 
 /// What the model answers.
@@ -100,20 +113,24 @@ impl Marks {
 ///
 /// # Errors
 /// A picture that cannot be decoded, a deadline that has passed, an engine that failed on it.
-pub async fn run(service: &Service, attached: &Arc<Attached>, order: Order) -> Result<Found, RequestError> {
+pub async fn run(
+    service: &Arc<Service>,
+    attached: &Arc<Attached>,
+    order: Order,
+) -> Result<Found, RequestError> {
     let Order { bytes, options, keep, arrived, read, deadline } = order;
     let closed = |_| Code::Internal.because("the service has stopped");
     let permit = service.pictures.clone().acquire_owned().await.map_err(closed)?;
     let start = Start {
         attached: attached.clone(),
-        limits: service.config.images.limits(),
+        service: service.clone(),
         keep,
         deadline,
         marks: Marks { arrived, read, ..Marks::default() },
     };
     let prepared =
         service.pool.run(Turn::Arrival, move |bench| start.prepare(bench, &bytes, permit)).await??;
-    let Written { seat, placement, picture, mut marks } = match prepared {
+    let Written { seat, digest, placement, picture, mut marks } = match prepared {
         Prepared::Written(written) => written,
         Prepared::Decoded(decoded) => {
             service.process().add(Counter::SeatWaits, 1);
@@ -129,7 +146,10 @@ pub async fn run(service: &Service, attached: &Arc<Attached>, order: Order) -> R
         Outcome::Done => {}
         Outcome::Failed => return Err(Code::EngineFailed.into()),
         Outcome::Expired => return Err(Code::DeadlineExceeded.into()),
-        Outcome::Poison => return Err(Code::PoisonInput.into()),
+        Outcome::Poison => {
+            service.board.quarantine(digest, clock::now().saturating_add(QUARANTINE));
+            return Err(Code::PoisonInput.into());
+        }
     }
 
     let size: usize = attached.facts.outputs.iter().map(OutputFacts::bytes).sum();
@@ -146,7 +166,7 @@ pub async fn run(service: &Service, attached: &Arc<Attached>, order: Order) -> R
 /// What a thread needs to begin.
 struct Start {
     attached: Arc<Attached>,
-    limits: Limits,
+    service: Arc<Service>,
     keep: bool,
     deadline: Nanos,
     marks: Marks,
@@ -171,8 +191,9 @@ struct Decoded {
 /// A seat that the engine has.
 struct Written {
     seat: SubmittedSeat,
+    digest: u64,
     placement: Placement,
-    picture: Option<Picture>,
+    picture: Option<Kept>,
     marks: Marks,
 }
 
@@ -184,12 +205,15 @@ impl Start {
         permit: OwnedSemaphorePermit,
     ) -> Result<Prepared, RequestError> {
         self.marks.decoding = clock::now();
+        let digest = xxh3_64(bytes);
+        if self.service.board.is_quarantined(digest, self.marks.decoding) {
+            return Err(Code::PoisonInput.into());
+        }
         let mut picture = std::mem::take(&mut bench.spare);
-        if let Err(error) = decode_into(bytes, &self.limits, &mut picture) {
+        if let Err(error) = decode_into(bytes, &self.service.config.images.limits(), &mut picture) {
             bench.keep(picture);
             return Err(refusal(&error));
         }
-        let digest = xxh3_64(bytes);
         self.marks.decoded = clock::now();
         let seat = self.attached.seat_at_once();
         let decoded = Decoded { start: self, picture, digest, permit };
@@ -214,13 +238,12 @@ impl Decoded {
         let seat = seat.submit(Job { deadline, digest });
         marks.submitted = seat.submitted();
         let picture = if keep {
-            Some(picture)
+            Some(Kept { picture, permit })
         } else {
             bench.keep(picture);
             None
         };
-        drop(permit);
-        Ok(Written { seat, placement, picture, marks })
+        Ok(Written { seat, digest, placement, picture, marks })
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Phase {
     Open,
     /// No more are accepted, and each answer ends its connection.
     Closing,
-    /// Connections without a request are closed, and new requests refused.
+    /// Connections without a request are closed.
     Closed,
 }
 
@@ -81,11 +81,6 @@ impl Service {
     /// Whether answers end their connections.
     pub fn is_closing(&self) -> bool {
         *self.phase.borrow() >= Phase::Closing
-    }
-
-    /// Whether new requests are refused.
-    pub fn is_closed(&self) -> bool {
-        *self.phase.borrow() >= Phase::Closed
     }
 
     /// Begins the books of one request. Calls of the page and of `/detect` are visits; what monitoring asks for

@@ -88,6 +88,7 @@ pub struct Rig {
     pub address: SocketAddr,
     /// Its parts.
     pub service: Arc<Service>,
+    bells: Bells,
     engine: Arc<Mutex<Engine>>,
     drain: Option<oneshot::Sender<Duration>>,
     drained: mpsc::Receiver<bool>,
@@ -122,20 +123,12 @@ impl Rig {
         let engine = Arc::new(Mutex::new(Engine::Answers));
         let mut threads = Vec::new();
         if model {
-            let facts = facts();
-            let geometry = Geometry {
-                seats,
-                frontends: 1,
-                input_bytes: facts.spec.input.bytes() as u64,
-                output_bytes: facts.outputs.iter().map(|output| output.bytes() as u64).collect(),
-            };
+            let geometry = geometry(seats);
             let fd = arena::create(&geometry, 7).expect("an arena");
             let lane = EngineArena::attach(&fd, bells.clone()).expect("the engine's side");
             let (engine, over) = (engine.clone(), over.clone());
             threads.push(std::thread::spawn(move || run_engine(&lane, &engine, &over)));
-            let description = serde_json::to_string(&facts).expect("facts");
-            let owner = Owner { slot: 0, generation: 1 };
-            life::attach(&service, owner, bells, fd, &geometry, &description).expect("attached");
+            attach(&service, &bells, fd, &geometry);
             service.board.set_state(ServiceState::Ready);
         }
         service.process().set_state(ProcessState::Ready);
@@ -145,7 +138,14 @@ impl Rig {
             let service = service.clone();
             threads.push(std::thread::spawn(move || run_frontend(&service, listener.into(), told, &say)));
         }
-        Self { address, service, engine, drain: Some(drain), drained, threads, over }
+        Self { address, service, bells, engine, drain: Some(drain), drained, threads, over }
+    }
+
+    /// Attaches another generation, which has no engine.
+    pub fn replace(&self) {
+        let geometry = geometry(1);
+        let fd = arena::create(&geometry, 8).expect("an arena");
+        attach(&self.service, &self.bells, fd, &geometry);
     }
 
     /// Changes what the engine does with the batches to come.
@@ -199,6 +199,22 @@ impl Drop for Rig {
             }
         }
     }
+}
+
+fn geometry(seats: u32) -> Geometry {
+    let facts = facts();
+    Geometry {
+        seats,
+        frontends: 1,
+        input_bytes: facts.spec.input.bytes() as u64,
+        output_bytes: facts.outputs.iter().map(|output| output.bytes() as u64).collect(),
+    }
+}
+
+fn attach(service: &Service, bells: &Bells, fd: OwnedFd, geometry: &Geometry) {
+    let description = serde_json::to_string(&facts()).expect("facts");
+    let owner = Owner { slot: 0, generation: 1 };
+    life::attach(service, owner, bells.clone(), fd, geometry, &description).expect("attached");
 }
 
 fn run_engine(arena: &Arc<EngineArena>, engine: &Mutex<Engine>, over: &AtomicBool) {

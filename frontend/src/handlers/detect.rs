@@ -5,7 +5,7 @@ use crate::admission::{self, Admitted};
 use crate::error::{Code, RequestError};
 use crate::inputs::{InputType, RawOptions};
 use crate::options::{Choices, Format};
-use crate::pipeline::{self, Answer, Found, Order};
+use crate::pipeline::{self, Answer, Found, Kept, Order};
 use crate::reply::Reply;
 use crate::service::Service;
 use crate::work::Turn;
@@ -134,7 +134,7 @@ async fn draw(
     service: &Service,
     spec: &ModelSpec,
     answer: &Answer,
-    mut picture: vision::picture::Picture,
+    kept: Kept,
 ) -> Result<Vec<u8>, RequestError> {
     let annotations: Vec<Annotation> = match answer {
         Answer::Detections(detections) => detections
@@ -150,8 +150,11 @@ async fn draw(
     };
     let quality = service.config.images.jpeg_quality;
     let job = move |_: &mut _| {
+        let Kept { mut picture, permit } = kept;
         annotate(&mut picture, &annotations);
-        encode_jpeg(&picture, quality)
+        let jpeg = encode_jpeg(&picture, quality);
+        drop((picture, permit));
+        jpeg
     };
     service.pool.run(Turn::Soon, job).await?.map_err(|error| {
         tracing::error!(%error, "an answer could not be drawn");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::{Rig, png};
 use vision::tensor::Element;
 
 #[test]
@@ -41,4 +42,27 @@ fn a_seat_smaller_than_described_is_read_as_nothing() {
     let output = free_rows();
     assert_eq!(shape_of(&output, &[1, 2]), [3, 2]);
     assert!(data_of(&output, &[3, 2], &[0; 80]).is_empty());
+}
+
+#[tokio::test]
+async fn a_kept_picture_keeps_its_permit() {
+    let rig = Rig::start();
+    let attached = rig.service.link.current().expect("a model");
+    let permits = || rig.service.pictures.available_permits();
+    let all = permits();
+    let now = clock::now();
+    let order = |keep| Order {
+        bytes: png(8, 8).into(),
+        options: Options::of(&attached.facts.spec),
+        keep,
+        arrived: now,
+        read: now,
+        deadline: Nanos::MAX,
+    };
+    let found = run(&rig.service, &attached, order(true)).await.expect("an answer");
+    assert_eq!(permits(), all - 1);
+    drop(found);
+    assert_eq!(permits(), all);
+    let _found = run(&rig.service, &attached, order(false)).await.expect("an answer");
+    assert_eq!(permits(), all);
 }

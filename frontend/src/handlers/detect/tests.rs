@@ -81,7 +81,29 @@ fn the_engines_outcomes_have_their_codes() {
         assert_eq!(rig.detect("", &png(8, 8)).problem(), (status, code.to_owned()));
     }
     rig.engine(Engine::Answers);
-    assert_eq!(rig.detect("", &png(8, 8)).status, 200);
+    assert_eq!(rig.detect("", &png(9, 8)).status, 200);
+    assert_eq!(
+        rig.detect("", &png(8, 8)).problem().1,
+        "poison_input",
+        "what killed engines is not tried again"
+    );
+}
+
+#[test]
+fn a_new_generation_ends_the_requests_of_the_old_one() {
+    let rig = Rig::with(|config| config.frontend.decode_threads = 2, 1, true);
+    rig.engine(Engine::Holds);
+    let mut clients: Vec<_> = (0..3).map(|_| rig.connect()).collect();
+    for client in &mut clients {
+        client.send("POST /detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n", &png(8, 8));
+    }
+    wait_for("one is submitted, others wait", || rig.counter(Counter::SeatWaits) > 0);
+    rig.replace();
+    for client in &mut clients {
+        let answer = client.answer(false);
+        assert_eq!(answer.problem(), (503, "engine_unavailable".to_owned()));
+        assert!(answer.header("retry-after").is_some());
+    }
 }
 
 #[test]
