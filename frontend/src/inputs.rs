@@ -11,6 +11,7 @@
 mod address;
 mod base64;
 mod body;
+mod budget;
 mod config;
 mod fetch;
 mod form;
@@ -28,12 +29,14 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 pub use address::Addresses;
+pub use budget::Room;
 pub use config::{InputsConfig, InputsError, PathConfig, UrlConfig};
 pub use kind::InputType;
 pub use payload::{Classes, RawOptions};
 
 use crate::error::{Code, RequestError};
 use body::Limits;
+use budget::Budget;
 use fetch::Fetcher;
 use form::MediaType;
 use path::Roots;
@@ -58,6 +61,7 @@ pub struct Input {
 #[derive(Debug)]
 pub struct Inputs {
     limits: Limits,
+    budget: Budget,
     max_image: u64,
     fetcher: Option<Fetcher>,
     roots: Roots,
@@ -69,7 +73,8 @@ impl Inputs {
         config.check()?;
         let fetcher = config.url.enabled.then(|| Fetcher::new(&config.url, config.max_image)).transpose()?;
         Ok(Self {
-            limits: Limits { bytes: config.max_body, idle: config.body_idle },
+            limits: Limits { bytes: config.max_body, idle: config.body_idle, min_rate: config.min_rate },
+            budget: Budget::new(config.max_buffered),
             max_image: config.max_image,
             fetcher,
             roots: Roots::open(&config.path)?,
@@ -81,7 +86,14 @@ impl Inputs {
     /// Nothing is read of a body whose length is announced and too great, or whose content type is not served.
     /// Dropping the future stops a fetch. A body that is not there at `deadline` is `request_timeout`, an
     /// address that has not answered by then `url_timeout`.
-    pub async fn read<B>(&self, head: &Parts, body: B, deadline: Instant) -> Result<Input, RequestError>
+    ///
+    /// The room that the picture takes is to be dropped with it.
+    pub async fn read<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        deadline: Instant,
+    ) -> Result<(Input, Room), RequestError>
     where
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -93,33 +105,50 @@ impl Inputs {
             MediaType::Raw => self.limits.at_most(self.max_image),
             _ => self.limits,
         };
-        let body = body::collect(&head.headers, body, limits, deadline).await?;
-        let named = if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
-            tokio::task::spawn_blocking(move || media_type.parse(body, asked))
+        let mut room = self.budget.room();
+        let body = body::collect(&head.headers, body, limits, deadline, &mut room).await?;
+        let (named, room) = if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
+            // The room goes along: the thread goes on when the client has gone.
+            tokio::task::spawn_blocking(move || media_type.parse(body, asked).map(|named| (named, room)))
                 .await
                 .map_err(|_| Code::Internal.because("the body could not be taken apart"))??
         } else {
-            media_type.parse(body, asked)?
+            (media_type.parse(body, asked)?, room)
         };
-        self.load(named, deadline).await
+        self.load(named, deadline, room).await
     }
 
     /// Turns what the request names into bytes.
-    async fn load(&self, named: Named, deadline: Instant) -> Result<Input, RequestError> {
+    async fn load(
+        &self,
+        named: Named,
+        deadline: Instant,
+        mut room: Room,
+    ) -> Result<(Input, Room), RequestError> {
         let Named { kind, payload, options } = named;
         let bytes = match payload {
             Payload::Picture(bytes) => bytes,
             Payload::Address(text) => match &self.fetcher {
-                Some(fetcher) => fetcher.fetch(&text, deadline).await?,
+                Some(fetcher) => fetcher.fetch(&text, deadline, &mut room).await?,
                 None => return Err(Code::UrlForbidden.because("addresses are not fetched by this service")),
             },
-            Payload::Path(path) => self.roots.read(path, self.max_image, deadline).await?,
+            Payload::Path(path) => {
+                let bytes;
+                (bytes, room) = self.roots.read(path, self.max_image, deadline, room).await?;
+                bytes
+            }
         };
         if bytes.len() as u64 > self.max_image {
             return Err(body::too_large(self.max_image));
         }
-        Ok(Input { kind, bytes, options })
+        Ok((Input { kind, bytes, options }, room))
     }
+}
+
+/// Room as if nobody else wanted any.
+#[cfg(test)]
+pub fn roomy() -> Room {
+    Budget::new(1 << 30).room()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! nothing of HTTP.
 
 use crate::error::{Code, RequestError};
+use crate::inputs::Room;
 use crate::link::Attached;
 use crate::service::Service;
 use crate::work::{Bench, Turn};
@@ -33,6 +34,8 @@ const QUARANTINE: Nanos = 600 * 1_000_000_000;
 pub struct Order {
     /// The encoded picture.
     pub bytes: Bytes,
+    /// What it takes of the frontend's budget, until it is decoded.
+    pub room: Room,
     /// What the request chose.
     pub options: Options,
     /// Whether the decoded picture is wanted back.
@@ -118,7 +121,7 @@ pub async fn run(
     attached: &Arc<Attached>,
     order: Order,
 ) -> Result<Found, RequestError> {
-    let Order { bytes, options, keep, arrived, read, deadline } = order;
+    let Order { bytes, room, options, keep, arrived, read, deadline } = order;
     let closed = |_| Code::Internal.because("the service has stopped");
     let permit = service.pictures.clone().acquire_owned().await.map_err(closed)?;
     let start = Start {
@@ -128,8 +131,12 @@ pub async fn run(
         deadline,
         marks: Marks { arrived, read, ..Marks::default() },
     };
-    let prepared =
-        service.pool.run(Turn::Arrival, move |bench| start.prepare(bench, &bytes, permit)).await??;
+    let job = move |bench: &mut Bench| {
+        let prepared = start.prepare(bench, &bytes, permit);
+        drop((bytes, room));
+        prepared
+    };
+    let prepared = service.pool.run(Turn::Arrival, job).await??;
     let Written { seat, digest, placement, picture, mut marks } = match prepared {
         Prepared::Written(written) => written,
         Prepared::Decoded(decoded) => {

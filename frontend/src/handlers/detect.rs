@@ -56,7 +56,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let input = service.inputs.read(call.head, body, deadline).await?;
+    let (input, room) = service.inputs.read(call.head, body, deadline).await?;
     let read = clock::now();
     count_input(service, call.head.headers.get(CONTENT_LENGTH), input.kind, input.bytes.len());
     if input.options != RawOptions::default() {
@@ -65,6 +65,7 @@ where
     }
     let order = Order {
         bytes: input.bytes,
+        room,
         options,
         keep: choices.format() == Format::Image,
         arrived: call.arrived,

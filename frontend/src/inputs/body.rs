@@ -1,4 +1,4 @@
-//! Taking a request's body off the connection, under limits of length, pause and time. Knows nothing of what
+//! Taking a request's body off the connection, under limits of length, pause, pace and time. Knows nothing of what
 //! is in it.
 
 use std::error::Error;
@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
+use super::budget::Room;
 use crate::error::{Code, RequestError};
 
 /// Most that is set aside on the word of a `Content-Length` before the bytes are there.
@@ -23,9 +24,20 @@ pub struct Limits {
     pub bytes: u64,
     /// Longest pause between two pieces.
     pub idle: Duration,
+    /// Fewest bytes a second, on average from the start of the body; 0 for none.
+    pub min_rate: u64,
 }
 
+/// How long a body may take to get going before its rate counts.
+const START: Duration = Duration::from_secs(5);
+
 impl Limits {
+    /// The time a body may have taken when so many bytes of it are here and no more come.
+    fn time_for(self, received: u64) -> Option<Duration> {
+        let full = (received * 1000).checked_div(self.min_rate)?;
+        Some(Duration::from_millis(full).max(START))
+    }
+
     /// The same with no more than `bytes`.
     pub fn at_most(self, bytes: u64) -> Self {
         Self { bytes: self.bytes.min(bytes), ..self }
@@ -43,6 +55,7 @@ pub async fn collect<B>(
     body: B,
     limits: Limits,
     deadline: Instant,
+    room: &mut Room,
 ) -> Result<Bytes, RequestError>
 where
     B: Body<Data = Bytes>,
@@ -56,11 +69,15 @@ where
     if announced > limits.bytes {
         return Err(too_large(limits.bytes));
     }
+    room.expect(announced)?;
+    let begun = Instant::now();
     let mut body = pin!(body);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let patience = deadline.min(Instant::now() + limits.idle);
+        let received = (first.len() + rest.len()) as u64;
+        let pace = limits.time_for(received).map_or(deadline, |time| begun + time);
+        let patience = deadline.min(pace).min(Instant::now() + limits.idle);
         let next = timeout_at(patience, std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)))
             .await
             .map_err(|_| Code::RequestTimeout.because("the body did not come in time"))?;
@@ -76,9 +93,10 @@ where
                 return Err(Code::BadRequest.because("the body broke off or is malformed"));
             }
         };
-        if (first.len() + rest.len() + piece.len()) as u64 > limits.bytes {
+        if received + piece.len() as u64 > limits.bytes {
             return Err(too_large(limits.bytes));
         }
+        room.add(piece.len() as u64)?;
         if rest.is_empty() && first.is_empty() {
             first = piece;
             continue;

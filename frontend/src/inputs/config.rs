@@ -21,9 +21,16 @@ pub struct InputsConfig {
     /// Largest encoded picture, however it came.
     #[serde(with = "units::bytes")]
     pub max_image: u64,
+    /// Most bytes of bodies and pictures that a frontend holds at once; a request that would need more is
+    /// answered 429.
+    #[serde(with = "units::bytes")]
+    pub max_buffered: u64,
     /// Longest pause between two pieces of a body.
     #[serde(with = "units::duration")]
     pub body_idle: Duration,
+    /// Fewest bytes of a body a second, on average, after its first 5 seconds. 0: no such limit.
+    #[serde(with = "units::bytes")]
+    pub min_rate: u64,
     /// `[inputs.url]`.
     pub url: UrlConfig,
     /// `[inputs.path]`.
@@ -35,7 +42,9 @@ impl Default for InputsConfig {
         Self {
             max_body: 28 * MIB,
             max_image: 20 * MIB,
+            max_buffered: 256 * MIB,
             body_idle: Duration::from_secs(10),
+            min_rate: 10 << 10,
             url: UrlConfig::default(),
             path: PathConfig::default(),
         }
@@ -144,6 +153,9 @@ impl InputsConfig {
         }
         if self.max_body < self.max_image {
             return refuse("inputs.max_body", "must not be less than inputs.max_image");
+        }
+        if self.max_buffered < self.max_body.saturating_add(self.max_image) {
+            return refuse("inputs.max_buffered", "must not be less than max_body and max_image together");
         }
         if self.body_idle.is_zero() {
             return refuse("inputs.body_idle", "must not be 0");

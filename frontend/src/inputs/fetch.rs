@@ -28,6 +28,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use url::Host;
 
+use super::budget::Room;
 use super::config::{InputsError, UrlConfig};
 use super::url::{Policy, Target};
 use crate::error::{Code, RequestError};
@@ -58,6 +59,8 @@ enum Fault {
     Coded,
     #[error("answered no picture")]
     NotAPicture,
+    #[error("{0}")]
+    NoRoom(RequestError),
     #[error("no answer in time")]
     Late,
 }
@@ -117,15 +120,17 @@ impl Fetcher {
     /// Fetches the picture, not later than `deadline`.
     ///
     /// `url_forbidden` when the text itself breaks a rule, `url_timeout` when time ran out, `url_failed` for all
-    /// else: a closed port, a refused address, a page that is no picture look the same to the client.
-    pub async fn fetch(&self, text: &str, deadline: Instant) -> Result<Bytes, RequestError> {
+    /// else: a closed port, a refused address, a page that is no picture look the same to the client. `overloaded`
+    /// when there is no room for its bytes.
+    pub async fn fetch(&self, text: &str, deadline: Instant, room: &mut Room) -> Result<Bytes, RequestError> {
         let target = self.policy.admit(text).map_err(|rule| Code::UrlForbidden.because(rule))?;
         let end = deadline.min(Instant::now() + self.timeout);
-        match timeout_at(end, self.follow(target)).await.unwrap_or(Err(Fault::Late)) {
+        match timeout_at(end, self.follow(target, room)).await.unwrap_or(Err(Fault::Late)) {
             Ok(picture) => Ok(picture),
             Err(fault) => {
                 tracing::debug!(%fault, "fetch failed");
                 Err(match fault {
+                    Fault::NoRoom(error) => error,
                     Fault::Late => Code::UrlTimeout.because("no picture came from the address in time"),
                     _ => Code::UrlFailed.because("no picture could be fetched from the address"),
                 })
@@ -133,10 +138,10 @@ impl Fetcher {
         }
     }
 
-    async fn follow(&self, mut target: Target) -> Result<Bytes, Fault> {
+    async fn follow(&self, mut target: Target, room: &mut Room) -> Result<Bytes, Fault> {
         let _turn = self.turns.acquire().await.map_err(|_| Fault::Late)?;
         for _ in 0..=self.redirects {
-            match self.visit(&target).await? {
+            match self.visit(&target, room).await? {
                 Hop::Picture(bytes) => return Ok(bytes),
                 Hop::Moved(next) => target = next,
             }
@@ -144,7 +149,7 @@ impl Fetcher {
         Err(Fault::Redirect("too many"))
     }
 
-    async fn visit(&self, target: &Target) -> Result<Hop, Fault> {
+    async fn visit(&self, target: &Target, room: &mut Room) -> Result<Hop, Fault> {
         let mut connection =
             timeout(self.connect_timeout, self.connect(target)).await.map_err(|_| Fault::Late)??;
         let answer = connection.requests.send_request(question(target));
@@ -158,7 +163,7 @@ impl Fetcher {
         if answer.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             return Err(Fault::Coded);
         }
-        let picture = self.receive(answer.into_body()).await?;
+        let picture = self.receive(answer.into_body(), room).await?;
         // Not the decoder's job here: a client must not learn that something else answered.
         vision::decode::sniff(&picture).ok_or(Fault::NotAPicture)?;
         Ok(Hop::Picture(picture))
@@ -210,7 +215,7 @@ impl Fetcher {
         found.map_err(Fault::Resolve)
     }
 
-    async fn receive(&self, mut body: Incoming) -> Result<Bytes, Fault> {
+    async fn receive(&self, mut body: Incoming, room: &mut Room) -> Result<Bytes, Fault> {
         let announced = body.size_hint().lower();
         if announced > self.max_image {
             return Err(Fault::TooLarge(self.max_image));
@@ -221,6 +226,7 @@ impl Fetcher {
             if (picture.len() + piece.len()) as u64 > self.max_image {
                 return Err(Fault::TooLarge(self.max_image));
             }
+            room.add(piece.len() as u64).map_err(Fault::NoRoom)?;
             picture.extend_from_slice(&piece);
         }
         Ok(picture.freeze())

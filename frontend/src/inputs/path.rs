@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::body;
+use super::budget::Room;
 use super::config::{InputsError, PathConfig};
 use crate::error::{Code, RequestError};
 
@@ -48,14 +49,20 @@ impl Roots {
     /// Reads the file, of at most `limit` bytes, not later than `deadline`.
     ///
     /// The path is relative to a root, the first that has such a file, or absolute and under one.
-    pub async fn read(&self, path: String, limit: u64, deadline: Instant) -> Result<Bytes, RequestError> {
+    pub async fn read(
+        &self,
+        path: String,
+        limit: u64,
+        deadline: Instant,
+        mut room: Room,
+    ) -> Result<(Bytes, Room), RequestError> {
         let late = || Code::DeadlineExceeded.because("the file could not be read in time");
         let reader = timeout_at(deadline, self.readers.clone().acquire_owned()).await.map_err(|_| late())?;
         let roots = self.roots.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let bytes = read(&roots, Path::new(&path), limit);
+            let bytes = read(&roots, Path::new(&path), limit, &mut room);
             drop(reader);
-            bytes
+            bytes.map(|bytes| (bytes, room))
         });
         let done = timeout_at(deadline, work).await.map_err(|_| late())?;
         done.map_err(|_| Code::Internal.because("the file could not be read"))?
@@ -102,7 +109,7 @@ impl Root {
     }
 }
 
-fn read(roots: &[Root], path: &Path, limit: u64) -> Result<Bytes, RequestError> {
+fn read(roots: &[Root], path: &Path, limit: u64, room: &mut Room) -> Result<Bytes, RequestError> {
     let forbidden = || Code::PathForbidden.because("there is no such file that may be read");
     let file =
         roots.iter().filter_map(|root| root.open_beneath(root.below(path)?).ok()).map(File::from).find_map(
@@ -116,6 +123,7 @@ fn read(roots: &[Root], path: &Path, limit: u64) -> Result<Bytes, RequestError> 
     if length > limit {
         return Err(body::too_large(limit));
     }
+    room.add(length)?;
     let mut bytes = Vec::with_capacity(length as usize + 1);
     // The file may have grown since.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|_| forbidden())?;

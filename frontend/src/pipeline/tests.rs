@@ -53,6 +53,7 @@ async fn a_kept_picture_keeps_its_permit() {
     let now = clock::now();
     let order = |keep| Order {
         bytes: png(8, 8).into(),
+        room: crate::inputs::roomy(),
         options: Options::of(&attached.facts.spec),
         keep,
         arrived: now,

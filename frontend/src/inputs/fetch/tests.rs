@@ -1,4 +1,6 @@
 use super::*;
+use crate::inputs::budget::Budget;
+use crate::inputs::roomy;
 use std::sync::atomic::Ordering;
 
 use tokio_rustls::TlsAcceptor;
@@ -24,7 +26,7 @@ fn config() -> UrlConfig {
 
 async fn fetch(config: &UrlConfig, url: &str) -> Result<Bytes, RequestError> {
     let fetcher = Fetcher::new(config, LIMIT).unwrap();
-    fetcher.fetch(url, Instant::now() + Duration::from_secs(60)).await
+    fetcher.fetch(url, Instant::now() + Duration::from_secs(60), &mut roomy()).await
 }
 
 fn answer(head: &str, body: &[u8]) -> Vec<u8> {
@@ -191,7 +193,7 @@ async fn silence_is_a_timeout_wherever_it_begins() {
     let site = Site::open(|_| Act::Hang(Vec::new())).await;
     let fetcher = Fetcher::new(&config(), LIMIT).unwrap();
     assert_eq!(
-        fetcher.fetch(&site.url("/"), Instant::now() + short).await,
+        fetcher.fetch(&site.url("/"), Instant::now() + short, &mut roomy()).await,
         late,
         "the request's own deadline"
     );
@@ -221,7 +223,9 @@ async fn no_more_than_allowed_run_at_once() {
     let mut fetches = JoinSet::new();
     for _ in 0..8 {
         let (fetcher, url) = (fetcher.clone(), site.url("/"));
-        fetches.spawn(async move { fetcher.fetch(&url, Instant::now() + Duration::from_secs(60)).await });
+        fetches.spawn(async move {
+            fetcher.fetch(&url, Instant::now() + Duration::from_secs(60), &mut roomy()).await
+        });
     }
     while let Some(done) = fetches.join_next().await {
         assert_eq!(done.unwrap().as_deref(), Ok(PICTURE));
@@ -308,4 +312,15 @@ fn a_certificate_file_that_is_none_is_refused_at_the_start() {
 #[test]
 fn this_machine_knows_its_own_addresses() {
     assert!(own_addresses().contains(&"127.0.0.1".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn what_is_fetched_takes_room_too() {
+    let site = Site::open(|_| Act::Send(ok(PICTURE))).await;
+    let fetcher = Fetcher::new(&config(), LIMIT).unwrap();
+    let budget = Budget::new(1 << 10);
+    let (mut room, deadline) = (budget.room(), Instant::now() + Duration::from_secs(60));
+    assert!(fetcher.fetch(&site.url("/"), deadline, &mut room).await.is_ok());
+    let refused = fetcher.fetch(&site.url("/"), deadline, &mut budget.room()).await.unwrap_err();
+    assert_eq!((refused.code, refused.retry_after), (Code::Overloaded, Some(1)));
 }

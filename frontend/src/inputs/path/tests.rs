@@ -38,7 +38,10 @@ impl Disk {
 
 async fn read(roots: &[PathBuf], path: impl Into<String>) -> Result<Bytes, RequestError> {
     let roots = Roots::open(&PathConfig { roots: roots.to_vec() }).unwrap();
-    roots.read(path.into(), 64, Instant::now() + Duration::from_secs(60)).await
+    roots
+        .read(path.into(), 64, Instant::now() + Duration::from_secs(60), crate::inputs::roomy())
+        .await
+        .map(|(bytes, _)| bytes)
 }
 
 #[tokio::test]
