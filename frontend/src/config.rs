@@ -30,7 +30,7 @@ pub struct FrontendConfig {
     /// A request that is not answered after this time is answered 504. `X-Timeout-Ms` can only shorten it.
     #[serde(with = "units::duration")]
     pub deadline: Duration,
-    /// From a connection to its first byte, and from there to the end of the header.
+    /// From a connection to the end of its first header, and from the first byte of any other to its end.
     #[serde(with = "units::duration")]
     pub header_timeout: Duration,
     /// How long a connection may lie idle between two requests. Longer than the 60 seconds after which nginx

@@ -234,11 +234,6 @@ impl RequestError {
         self
     }
 
-    /// Which failure.
-    pub const fn code(&self) -> Code {
-        self.code
-    }
-
     /// The HTTP status.
     pub const fn status(&self) -> StatusCode {
         self.code.status()

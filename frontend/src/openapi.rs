@@ -8,6 +8,9 @@ use crate::options;
 use serde_json::{Map, Value, json};
 use shm_proto::board::Stage;
 
+/// Codes that `POST /detect` cannot answer: they are other routes' or other methods'.
+const NOT_DETECT: [Code; 3] = [Code::NotFound, Code::MethodNotAllowed, Code::Draining];
+
 /// The description of a service with this configuration.
 pub fn document(config: &Config) -> Value {
     json!({
@@ -31,7 +34,14 @@ pub fn document(config: &Config) -> Value {
             "/robots.txt": { "get": page("Nothing here is to be indexed.", "text/plain") },
             "/stats": { "get": page("Figures of the whole service.", "application/json") },
         },
-        "components": { "schemas": schemas() },
+        "components": {
+            "headers": headers(),
+            "responses": {
+                "NotFound": problem(&[Code::NotFound]),
+                "MethodNotAllowed": problem(&[Code::MethodNotAllowed]),
+            },
+            "schemas": schemas(),
+        },
     })
 }
 
@@ -54,8 +64,8 @@ fn detect(config: &Config) -> Value {
         json!({
             "description": "What was found.",
             "headers": {
-                "X-Request-Id": { "schema": { "type": "string" } },
-                "Server-Timing": { "schema": { "type": "string" } },
+                "X-Request-Id": header("X-Request-Id"),
+                "Server-Timing": header("Server-Timing"),
             },
             "content": {
                 "application/json": { "schema": { "$ref": "#/components/schemas/Answer" } },
@@ -63,11 +73,12 @@ fn detect(config: &Config) -> Value {
             },
         }),
     );
-    let mut statuses: Vec<_> = Code::ALL.iter().map(|code| code.status()).collect();
+    let all: Vec<_> = Code::ALL.into_iter().filter(|code| !NOT_DETECT.contains(code)).collect();
+    let mut statuses: Vec<_> = all.iter().map(|code| code.status()).collect();
     statuses.sort_unstable();
     statuses.dedup();
     for status in statuses {
-        let codes: Vec<_> = Code::ALL.into_iter().filter(|code| code.status() == status).collect();
+        let codes: Vec<_> = all.iter().copied().filter(|code| code.status() == status).collect();
         responses.insert(status.as_u16().to_string(), problem(&codes));
     }
     json!({
@@ -99,7 +110,7 @@ fn option(name: &str) -> Value {
         "top_k" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
         "format" => json!({ "type": "string", "enum": ["json", "image"], "default": "json" }),
         // Names or numbers, separated by commas.
-        _ => json!({ "type": "string" }),
+        _ => json!({ "type": "string", "maxLength": 4096 }),
     }
 }
 
@@ -127,12 +138,41 @@ fn input_types() -> Vec<&'static str> {
 fn problem(codes: &[Code]) -> Value {
     let names: Vec<_> = codes.iter().map(|code| code.name()).collect();
     let titles: Vec<_> = codes.iter().map(|code| format!("{}: {}.", code.name(), code.title())).collect();
+    let mut headers = Map::from_iter([("X-Request-Id".to_owned(), header("X-Request-Id"))]);
+    for code in codes {
+        match code.status().as_u16() {
+            429 | 503 => headers.insert("Retry-After".to_owned(), header("Retry-After")),
+            405 => headers.insert("Allow".to_owned(), header("Allow")),
+            _ => None,
+        };
+    }
     json!({
         "description": titles.join(" "),
+        "headers": headers,
         "content": { "application/problem+json": { "schema": { "allOf": [
             { "$ref": "#/components/schemas/Problem" },
             { "properties": { "code": { "enum": names } } },
         ] } } },
+    })
+}
+
+/// A reference to one of [`headers`].
+fn header(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+fn headers() -> Value {
+    json!({
+        "X-Request-Id": {
+            "description": "The request's id: the caller's own, or a fresh one.",
+            "schema": { "type": "string", "maxLength": 128 },
+        },
+        "Server-Timing": { "description": "Milliseconds of each stage.", "schema": { "type": "string" } },
+        "Retry-After": {
+            "description": "Seconds after which trying again makes sense.",
+            "schema": { "type": "integer", "minimum": 1 },
+        },
+        "Allow": { "description": "The methods that the path has.", "schema": { "type": "string" } },
     })
 }
 
@@ -143,6 +183,10 @@ fn schemas() -> Value {
         Stage::ALL.iter().map(|stage| (stage.name().to_owned(), number.clone())).collect();
     let mut fields: Map<String, Value> =
         options::NAMES.iter().map(|name| ((*name).to_owned(), option(name))).collect();
+    fields.insert(
+        "classes".to_owned(),
+        json!({ "oneOf": [option("classes"), { "type": "array", "items": { "type": ["string", "integer"] } }] }),
+    );
     fields.insert("type".to_owned(), json!({ "type": "string", "enum": input_types() }));
     fields.insert(
         "img".to_owned(),

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How long a connection may be in which part of its life.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// From the connection to its first byte, and between the first and the last byte of a header.
+    /// From the connection to the end of its first header, and from the first byte of any other to its end.
     pub header: Duration,
     /// Between an answer and the next request's first byte.
     pub idle: Duration,
@@ -54,6 +54,8 @@ pub struct Patient {
     writing: Option<Wait>,
     /// Count of [`Pace`] at which a header began to come in.
     head: Option<u32>,
+    /// Whether a header began and did not come to its end in time.
+    late: bool,
 }
 
 /// A wait under way: for which count of [`Pace`], and its end.
@@ -75,13 +77,15 @@ impl Wait {
     }
 }
 
-/// Sent to a client that does not finish its header; hyper has no request to answer then.
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
 impl Patient {
     /// Wraps a fresh connection.
     pub fn new(stream: TcpStream, pace: Pace, limits: Limits) -> Self {
-        Self { stream, pace, limits, reading: None, writing: None, head: None }
+        Self { stream, pace, limits, reading: None, writing: None, head: None, late: false }
+    }
+
+    /// Whether the client was given up in the middle of a header: nobody has answered it.
+    pub fn is_late(&self) -> bool {
+        self.late
     }
 
     /// The stream without its patience.
@@ -97,17 +101,17 @@ impl Patient {
         let count = self.pace.count();
         let head = self.head == Some(count);
         let patience = if head || count == 0 { self.limits.header } else { self.limits.idle };
+        // The first header's time began with the connection: its first byte does not start it anew.
+        let anew = head && count > 0;
         match &mut self.reading {
-            Some(wait) if wait.count == count && wait.head == head => {}
-            Some(wait) => wait.renew(count, head, patience),
-            None => self.reading = Some(Wait::new(count, head, patience)),
+            Some(wait) if wait.count == count && wait.head == anew => {}
+            Some(wait) => wait.renew(count, anew, patience),
+            None => self.reading = Some(Wait::new(count, anew, patience)),
         }
         if let Some(wait) = &mut self.reading {
             ready!(wait.sleep.as_mut().poll(cx));
         }
-        if head {
-            let _ = self.stream.try_write(TOO_SLOW);
-        }
+        self.late = head;
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 

@@ -82,6 +82,22 @@ impl Reply {
         self
     }
 
+    /// An error as the bytes of an answer that ends its connection, for where there is no request to answer.
+    pub fn raw(error: &RequestError) -> Vec<u8> {
+        let id = request_id::choose(&HeaderMap::new());
+        let reply = Self::problem(error, &id);
+        let body = reply.body.clone();
+        let (head, _) = reply.into_response(&id, true).into_parts();
+        let mut bytes =
+            format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", head.status, body.len()).into_bytes();
+        for (name, value) in &head.headers {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
     /// The HTTP response to the request with this id; `close` ends the connection after it.
     pub fn into_response(self, id: &str, close: bool) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));

@@ -22,6 +22,11 @@ use whole::Whole;
 
 /// Longest request target.
 const MAX_TARGET: usize = 4096;
+/// Most bytes of all header fields together, and most fields.
+pub const MAX_HEADER: usize = 32 << 10;
+pub const MAX_FIELDS: usize = 64;
+/// Most bytes of a path that are logged.
+const LOGGED: usize = 256;
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
@@ -51,7 +56,7 @@ where
     let arrived = clock::now();
     let id = request_id::choose(request.headers());
     let (head, body) = request.into_parts();
-    let (whole, body) = Whole::watch(body);
+    let (whole, body) = Whole::watch(body, service.process());
     let mut visit = service.visit(&head, peer);
     let result = match check(&head) {
         Ok(()) => route(service, &Call { id: &id, head: &head, arrived }, body).await,
@@ -61,7 +66,13 @@ where
         Ok(reply) => reply,
         Err(error) => {
             visit.refused(error.code);
-            tracing::info!(id, method = %head.method, path = head.uri.path(), %error, "refused");
+            let (method, path) = (&head.method, logged(&head));
+            if error.code == Code::Overloaded {
+                // Comes by the thousands, and from a service that has no time for them.
+                tracing::debug!(id, %method, path, %error, "refused");
+            } else {
+                tracing::info!(id, %method, path, %error, "refused");
+            }
             Reply::problem(&error, &id)
         }
     };
@@ -70,13 +81,19 @@ where
         id,
         peer = %peer,
         method = %head.method,
-        path = head.uri.path(),
+        path = logged(&head),
         status = reply.status.as_u16(),
         bytes = reply.body.len(),
         took = ?Duration::from_nanos(clock::now().saturating_sub(arrived)),
         "answered"
     );
     reply.into_response(&id, service.is_closing() || !whole.is_read())
+}
+
+/// The path, cut to what a log line needs.
+fn logged(head: &Parts) -> &str {
+    let path = head.uri.path();
+    &path[..path.floor_char_boundary(LOGGED)]
 }
 
 async fn route<B>(service: &Arc<Service>, call: &Call<'_>, body: B) -> Result<Reply, RequestError>
@@ -115,6 +132,11 @@ fn check(head: &Parts) -> Result<(), RequestError> {
     }
     if head.uri.path_and_query().map_or(0, |target| target.as_str().len()) > MAX_TARGET {
         return Err(Code::UriTooLong.because(format!("the request target may have {MAX_TARGET} bytes")));
+    }
+    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if head.headers.len() > MAX_FIELDS || size > MAX_HEADER {
+        return Err(Code::HeaderTooLarge
+            .because(format!("a header may have {MAX_FIELDS} fields and {MAX_HEADER} bytes")));
     }
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {

@@ -2,11 +2,13 @@
 //! which answers constants. Everything is gone when the [`Rig`] is dropped.
 
 use crate::config::Config;
+use crate::error::Code;
 use crate::inputs::Inputs;
 use crate::life;
 use crate::link::Link;
 use crate::server;
 use crate::service::Service;
+use crate::stats::Snapshot;
 use crate::work::Pool;
 use shm_proto::Owner;
 use shm_proto::arena::{self, BatchLimits, Bells, EngineArena, Geometry, Outcome};
@@ -178,6 +180,11 @@ impl Rig {
     /// A picture posted with this query.
     pub fn detect(&self, query: &str, body: &[u8]) -> Answer {
         self.ask(&format!("POST /detect{query} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"), body)
+    }
+
+    /// How many requests were refused with this code.
+    pub fn refused(&self, code: Code) -> u64 {
+        Snapshot::take(&self.service.board).frontends.code(code as usize)
     }
 
     /// One of this process's counters.

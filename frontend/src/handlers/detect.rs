@@ -11,7 +11,6 @@ use crate::service::Service;
 use crate::work::Turn;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use shm_proto::board::{Counter, Stage};
 use shm_proto::clock::{self, Nanos};
@@ -58,7 +57,7 @@ where
 {
     let (input, room) = service.inputs.read(call.head, body, deadline).await?;
     let read = clock::now();
-    count_input(service, call.head.headers.get(CONTENT_LENGTH), input.kind, input.bytes.len());
+    count_input(service, input.kind);
     if input.options != RawOptions::default() {
         choices.add(input.options)?;
         options = choices.resolve(&admitted.attached.facts.spec, &admitted.attached.labels)?;
@@ -76,12 +75,9 @@ where
     respond(service, admitted, call.id, input.kind, found).await
 }
 
-/// Counts what came. The length of a chunked body is not known any more; its picture's is the best guess.
-fn count_input(service: &Service, length: Option<&http::HeaderValue>, kind: InputType, bytes: usize) {
-    let process = service.process();
-    let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    process.add(Counter::BytesIn, length.unwrap_or(bytes as u64));
-    process.add(
+/// Counts how the picture came.
+fn count_input(service: &Service, kind: InputType) {
+    service.process().add(
         match kind {
             InputType::Url => Counter::InputUrl,
             InputType::Bytes => Counter::InputBytes,

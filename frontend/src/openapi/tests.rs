@@ -22,13 +22,29 @@ fn the_paths_are_the_routers() {
 #[test]
 fn every_code_is_described_where_its_status_is() {
     let document = document(&Config::default());
-    let responses = &document["paths"]["/detect"]["post"]["responses"];
+    let detect = &document["paths"]["/detect"]["post"]["responses"];
     for code in Code::ALL {
-        let response = &responses[code.status().as_str()];
+        let response = match code {
+            Code::NotFound => &document["components"]["responses"]["NotFound"],
+            Code::MethodNotAllowed => &document["components"]["responses"]["MethodNotAllowed"],
+            Code::Draining => &document["paths"]["/readyz"]["get"]["responses"]["503"],
+            _ => &detect[code.status().as_str()],
+        };
         let codes = &response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]
             ["enum"];
         assert!(codes.as_array().is_some_and(|codes| codes.contains(&code.name().into())), "{}", code.name());
     }
+}
+
+#[test]
+fn what_detect_cannot_answer_is_not_described_there() {
+    let document = document(&Config::default());
+    let responses = document["paths"]["/detect"]["post"]["responses"].to_string();
+    for code in NOT_DETECT {
+        assert!(!responses.contains(&format!("\"{}\"", code.name())), "{}", code.name());
+    }
+    let busy = &document["paths"]["/detect"]["post"]["responses"]["429"]["headers"];
+    assert!(busy["Retry-After"].is_object() && busy["X-Request-Id"].is_object());
 }
 
 #[test]

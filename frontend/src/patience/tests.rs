@@ -1,5 +1,6 @@
 //! Clients that are slow, against a whole server with short limits. No test asserts how long anything took.
 
+use crate::error::Code;
 use crate::testing::Rig;
 use std::time::Duration;
 
@@ -25,8 +26,11 @@ fn a_header_that_never_ends_is_answered_408_and_closed() {
     let mut client = rig.connect();
     client.write(b"GET /healthz HTTP/1.1\r\nHost:");
     let answer = client.answer(false);
-    assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
+    assert_eq!(answer.problem(), (408, "request_timeout".to_owned()));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(answer.json()["id"].as_str(), answer.header("x-request-id"));
     assert!(client.is_closed());
+    assert_eq!(rig.refused(Code::RequestTimeout), 1);
 }
 
 #[test]

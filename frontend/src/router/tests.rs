@@ -1,7 +1,8 @@
 //! The requests that are refused before a route, and what each route answers, over a real socket.
 
 use super::*;
-use crate::testing::Rig;
+use crate::testing::{Rig, wait_for};
+use shm_proto::board::Counter;
 
 #[test]
 fn requests_that_could_be_misread_are_refused() {
@@ -23,8 +24,8 @@ fn requests_that_could_be_misread_are_refused() {
         ("GET /detect HTTP/1.1\r\nHost: a\r\n", 405, "method_not_allowed"),
         ("DELETE / HTTP/1.1\r\nHost: a\r\n", 405, "method_not_allowed"),
         (&format!("GET /?{long} HTTP/1.1\r\nHost: a\r\n"), 414, "uri_too_long"),
-        (&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}"), 431, ""),
-        (&format!("GET / HTTP/1.1\r\nHost: a\r\n{large}"), 431, ""),
+        (&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}"), 431, "header_too_large"),
+        (&format!("GET / HTTP/1.1\r\nHost: a\r\n{large}"), 431, "header_too_large"),
     ] {
         let answer = rig.ask(request, b"");
         let shown = &request[..request.len().min(60)];
@@ -34,6 +35,28 @@ fn requests_that_could_be_misread_are_refused() {
             assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         }
     }
+}
+
+#[test]
+fn what_hyper_refuses_is_counted_too() {
+    let rig = Rig::start();
+    let fields: String = (0..200).map(|k| format!("x-{k}: y\r\n")).collect();
+    assert_eq!(rig.ask(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}"), b"").status, 431);
+    assert_eq!(rig.ask("\0\0 / HTTP/1.1\r\n", b"").status, 400);
+    wait_for("both are counted", || {
+        rig.refused(Code::HeaderTooLarge) == 1 && rig.refused(Code::BadRequest) == 1
+    });
+    assert_eq!(rig.counter(Counter::Requests), 2);
+}
+
+#[test]
+fn bytes_are_counted_where_they_come_in() {
+    let rig = Rig::start();
+    let head = "POST /detect HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n";
+    rig.ask(head, b"no picture");
+    assert_eq!(rig.counter(Counter::BytesIn), 10);
+    rig.connect().ask(&format!("{head}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"), b"");
+    assert_eq!(rig.counter(Counter::BytesIn), 13);
 }
 
 #[test]

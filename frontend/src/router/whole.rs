@@ -1,8 +1,9 @@
-//! A request's body that remembers whether it was read to its end. One that was not makes its answer the last of
+//! A request's body that remembers whether it was read to its end, and counts what came. One that was not makes its answer the last of
 //! the connection: what is left of it stands where the next request should begin.
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use shm_proto::board::{Counter, Process};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,12 +14,13 @@ use std::task::{Context, Poll};
 pub(super) struct Whole(Arc<AtomicBool>);
 
 impl Whole {
-    /// Watches a body.
+    /// Watches a body, and counts its bytes among those the process received.
     pub(super) fn watch<B: Body<Data = Bytes> + Send>(
         body: B,
+        process: Process<'_>,
     ) -> (Self, impl Body<Data = Bytes, Error = B::Error> + Send) {
         let whole = Self(Arc::new(AtomicBool::new(body.is_end_stream())));
-        (whole.clone(), Watched { body: Box::pin(body), whole })
+        (whole.clone(), Watched { body: Box::pin(body), whole, process })
     }
 
     /// The answer now.
@@ -27,12 +29,13 @@ impl Whole {
     }
 }
 
-struct Watched<B> {
+struct Watched<'a, B> {
     body: Pin<Box<B>>,
     whole: Whole,
+    process: Process<'a>,
 }
 
-impl<B: Body<Data = Bytes>> Body for Watched<B> {
+impl<B: Body<Data = Bytes>> Body for Watched<'_, B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -41,6 +44,11 @@ impl<B: Body<Data = Bytes>> Body for Watched<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = self.body.as_mut().poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(piece) = frame.data_ref()
+        {
+            self.process.add(Counter::BytesIn, piece.len() as u64);
+        }
         if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
             self.whole.0.store(true, Relaxed);
         }
@@ -63,10 +71,14 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_body_that_was_read_is_whole() {
-        let (whole, body) = Whole::watch(Full::new(Bytes::from_static(b"x")));
+        let rig = crate::testing::Rig::start();
+        let (whole, body) = Whole::watch(Full::new(Bytes::from_static(b"x")), rig.service.process());
         assert!(!whole.is_read());
         body.collect().await.expect("a body that cannot fail");
         assert!(whole.is_read());
-        assert!(Whole::watch(Full::new(Bytes::new())).0.is_read(), "no body is read already");
+        assert!(
+            Whole::watch(Full::new(Bytes::new()), rig.service.process()).0.is_read(),
+            "no body is read already"
+        );
     }
 }

@@ -1,13 +1,11 @@
 //! One connection from its accept to its last byte.
 
 use super::Connections;
-use crate::error::Code;
+use crate::error::{Code, RequestError};
 use crate::patience::{Limits, Pace, Patient};
 use crate::reply::Reply;
-use crate::request_id;
 use crate::router;
 use crate::service::{Phase, Service};
-use http::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -23,9 +21,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Most bytes of a request line and its headers, and most header fields; beyond, hyper answers 431.
-const MAX_HEADER: usize = 32 << 10;
-const MAX_FIELDS: usize = 64;
+/// Most bytes of a request line and its headers, and most header fields, that hyper reads; beyond, it answers 431
+/// without a word. More than the router lets pass, which says what was wrong.
+const MAX_HEADER: usize = 2 * router::MAX_HEADER;
+const MAX_FIELDS: usize = 2 * router::MAX_FIELDS;
 /// Read buffer of a connection: an ordinary picture in a few reads.
 const MAX_BUFFER: usize = 256 << 10;
 /// How long, and for how many bytes, a connection that was answered before its request was whole is still read:
@@ -73,7 +72,8 @@ pub(super) fn open(
     let Ok(stream) = prepared(stream) else { return };
     tokio::spawn(async move {
         if is_one_too_many {
-            refuse(&counted.service, stream).await;
+            let error = Code::TooManyConnections.because("try again soon").retry_after(1);
+            tell(&counted.service, stream, &error).await;
         } else {
             serve(&counted.service, stream, peer).await;
         }
@@ -130,31 +130,34 @@ async fn serve(service: &Arc<Service>, stream: TcpStream, peer: SocketAddr) {
     };
     if let Err(error) = &served {
         tracing::debug!(peer = %peer, %error, "connection ended");
+        if error.is_parse() {
+            // hyper has answered what it could not read.
+            let code = if error.is_parse_too_large() { Code::HeaderTooLarge } else { Code::BadRequest };
+            count(service, code);
+        }
     }
     // After a broken connection there is nobody to be polite to.
     let is_worth_it = served.map_or_else(|error| error.is_parse(), |()| true);
-    let stream = connection.into_parts().io.into_inner().into_inner();
+    let patient = connection.into_parts().io.into_inner();
+    if patient.is_late() {
+        let error = Code::RequestTimeout.because("the header did not come in time");
+        return tell(service, patient.into_inner(), &error).await;
+    }
     if is_worth_it {
-        linger(stream).await;
+        linger(patient.into_inner()).await;
     }
 }
 
-/// Tells a client that there is no room for its connection, whatever it is about to ask.
-async fn refuse(service: &Service, mut stream: TcpStream) {
-    let code = Code::TooManyConnections;
-    // Counted as a request too, whatever it would have been: every problem is the answer to one.
+/// Counts a refusal, and a request, whatever it would have been: every problem is the answer to one.
+fn count(service: &Service, code: Code) {
     service.process().count_code(code as usize);
     service.process().add(Counter::Requests, 1);
-    let reply = Reply::problem(
-        &code.because("try again soon").retry_after(1),
-        &request_id::choose(&HeaderMap::new()),
-    );
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n\
-         connection: close\r\ncontent-length: {}\r\n\r\n",
-        reply.body.len()
-    );
-    let answer = [head.as_bytes(), &reply.body].concat();
+}
+
+/// Tells a client what went wrong before it had a request that could be answered, and ends the connection.
+async fn tell(service: &Service, mut stream: TcpStream, error: &RequestError) {
+    count(service, error.code);
+    let answer = Reply::raw(error);
     if timeout(LINGER, stream.write_all(&answer)).await.is_ok_and(|written| written.is_ok()) {
         linger(stream).await;
     }

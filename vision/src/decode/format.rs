@@ -37,19 +37,6 @@ impl Format {
             Self::Pnm => "PNM",
         }
     }
-
-    /// Media type.
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::WebP => "image/webp",
-            Self::Gif => "image/gif",
-            Self::Bmp => "image/bmp",
-            Self::Tiff => "image/tiff",
-            Self::Pnm => "image/x-portable-anymap",
-        }
-    }
 }
 
 impl std::fmt::Display for Format {

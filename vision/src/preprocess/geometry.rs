@@ -29,11 +29,6 @@ impl Placement {
         (x * self.scale_x + self.offset_x, y * self.scale_y + self.offset_y)
     }
 
-    /// A point of the picture as a point of the input.
-    pub fn to_input(&self, x: f32, y: f32) -> (f32, f32) {
-        ((x - self.offset_x) / self.scale_x, (y - self.offset_y) / self.scale_y)
-    }
-
     /// A box x1, y1, x2, y2 in input pixels as one in picture pixels, clipped to the picture.
     pub fn box_to_picture(&self, [x1, y1, x2, y2]: [f32; 4]) -> [f32; 4] {
         let (x1, y1) = self.to_picture(x1, y1);

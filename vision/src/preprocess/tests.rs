@@ -304,7 +304,8 @@ proptest! {
     fn points_go_there_and_back(spec in any_input(), width in 1u32..5000, height in 1u32..5000, x in 0f32..1.0, y in 0f32..1.0) {
         let plan = Plan::new(width, height, &spec);
         let (x, y) = (x * width as f32, y * height as f32);
-        let (u, v) = plan.placement.to_input(x, y);
+        let crate::preprocess::Placement { scale_x, scale_y, offset_x, offset_y, .. } = plan.placement;
+        let (u, v) = ((x - offset_x) / scale_x, (y - offset_y) / scale_y);
         let (back_x, back_y) = plan.placement.to_picture(u, v);
         let near = |a: f32, b: f32| (a - b).abs() <= 1e-3 * (1.0 + a.abs().max(width.max(height) as f32));
         prop_assert!(near(x, back_x) && near(y, back_y), "{x} {y} → {back_x} {back_y}");
