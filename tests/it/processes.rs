@@ -6,6 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shm_proto::board::ProcessState;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 const RED: [u8; 3] = [255, 0, 0];
 
@@ -23,6 +24,10 @@ fn alive(pid: Pid) -> bool {
     // A zombie is dead for everybody but its parent.
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
+}
+
+fn board_of(name: &str) -> PathBuf {
+    PathBuf::from(format!("/dev/shm/detectd-{name}"))
 }
 
 fn private_kib(pid: Pid) -> u64 {
@@ -120,7 +125,8 @@ fn children_leave_with_a_killed_supervisor_and_the_next_start_cleans_up() {
     service.wait();
     wait_for("the children's end", || everybody.iter().all(|&pid| !alive(pid)).then_some(()));
     let name = service.name().to_owned();
-    assert!(shm_proto::board::list().contains(&name), "nobody was left to remove the board");
+    assert!(board_of(&name).exists(), "nobody was left to remove the board");
+    assert!(!shm_proto::board::list().contains(&name), "a dead service is not listed");
 
     let mut next = Service::launch(&format!("{}[service]\nname = {name:?}\n", with_model("yolov8")), &[]);
     // Its own name would be another; the setting gives it the dead one's.
@@ -133,7 +139,7 @@ fn children_leave_with_a_killed_supervisor_and_the_next_start_cleans_up() {
     assert!(next.log().contains("board"), "it does not say that it cleaned up:\n{}", next.log());
     next.signal(Signal::SIGTERM);
     assert_eq!(next.wait().code(), Some(0));
-    assert!(!shm_proto::board::list().contains(&name));
+    assert!(!board_of(&name).exists());
 }
 
 #[test]
@@ -158,7 +164,7 @@ fn sigterm_finishes_what_is_in_flight_and_leaves_nothing_behind() {
     for pid in everybody {
         assert!(!alive(pid), "{pid} lives on");
     }
-    assert!(!shm_proto::board::list().contains(&service.name().to_owned()), "the board is left behind");
+    assert!(!board_of(service.name()).exists(), "the board is left behind");
 }
 
 #[test]
@@ -189,4 +195,37 @@ fn clients_that_go_away_leave_no_seat_behind() {
         (seats.of(shm_proto::SeatState::Free) == seats.0.iter().sum::<u32>()).then_some(())
     });
     assert_eq!(service.client().detect(&picture).status, 200);
+}
+
+/// Files below a folder, whatever their depth.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flatten()
+        .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
+        .collect()
+}
+
+/// ONNX Runtime reports to its makers unless it is told not to, and keeps an identity in the home folder for it.
+#[test]
+fn nothing_is_left_in_home_or_temporary_folders() {
+    let cache = std::env::var_os("DETECTD_CACHE").map(PathBuf::from).unwrap_or_else(|| {
+        let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        base.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"))
+            .join("detectd")
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let (home, temporary) = (folder.path().join("home"), folder.path().join("tmp"));
+    for folder in [&home, &temporary] {
+        fs::create_dir(folder).expect("a folder");
+    }
+    let environment =
+        [("HOME", &*home), ("XDG_CACHE_HOME", &*home), ("TMPDIR", &*temporary), ("DETECTD_CACHE", &*cache)];
+    let mut service = Service::launch_in(&environment, &with_model("yolov8"), &[]);
+    service.wait_ready();
+    service.client().detect(&plain(RED)).ok();
+    let engine = fs::read(format!("/proc/{}/environ", service.engine())).expect("a living engine");
+    assert!(String::from_utf8_lossy(&engine).contains("ORT_DISABLE_TELEMETRY=1"));
+    assert_eq!(service.stop().code(), Some(0));
+    assert_eq!(files(folder.path()), [] as [PathBuf; 0]);
 }

@@ -96,6 +96,11 @@ impl Service {
 
     /// Starts a service and does not wait.
     pub fn launch(settings: &str, args: &[&str]) -> Self {
+        Self::launch_in(&[], settings, args)
+    }
+
+    /// Starts a service with these variables in its environment, and does not wait.
+    pub fn launch_in(environment: &[(&str, &Path)], settings: &str, args: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().expect("a folder");
@@ -109,6 +114,7 @@ impl Service {
         let log = File::create(folder.path().join("log")).expect("room for a log");
         let child = command(&["serve", "--config", path.to_str().expect("a path in UTF-8")])
             .args(args)
+            .envs(environment.iter().copied())
             .stdout(log.try_clone().expect("a descriptor"))
             .stderr(log)
             .spawn()
