@@ -12,6 +12,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a lane that finds nothing looks again before it sleeps: about what it costs to wake it.
+const LINGER: Nanos = 20_000;
+
 /// An arena, attached by the engine.
 #[derive(Debug)]
 pub struct EngineArena {
@@ -60,10 +63,17 @@ impl EngineArena {
     pub fn next(self: &Arc<Self>, limits: BatchLimits, patience: Duration) -> Option<Batch> {
         let until = clock::now() + patience.as_nanos() as Nanos;
         let delay = limits.max_delay.as_nanos() as Nanos;
+        let mut lingered = false;
         loop {
             let found = self.ring(|ring| ring.take(clock::now(), limits.max_batch, delay));
             if let Take::Batch { first, len } = found {
                 return Some(self.batch(first, len, limits.lane));
+            }
+            if found == Take::Nothing && !lingered {
+                lingered = true;
+                if self.linger() {
+                    continue;
+                }
             }
             let doorbell = self.ring(|ring| ring.drowse());
             let now = clock::now();
@@ -85,6 +95,18 @@ impl EngineArena {
                 return None;
             }
         }
+    }
+
+    /// Stays awake for a moment, giving way to whoever wants the core: whether a seat was submitted meanwhile.
+    fn linger(&self) -> bool {
+        let until = clock::now() + LINGER;
+        while clock::now() < until {
+            if self.queued() > 0 {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
     }
 
     /// Wakes every lane, to make them look at something else than seats (a drain, say).
