@@ -70,7 +70,9 @@ impl Supervisor {
             self.log(Level::INFO, "reload: replacing the frontends one at a time");
             // Empty places first: whoever fills them serves while the others are replaced.
             let mut slots: Vec<_> = (0..self.settings.frontends).collect();
-            slots.sort_by_key(|&slot| !matches!(self.children[1 + usize::from(slot)].life, Life::Waiting { .. }));
+            slots.sort_by_key(|&slot| {
+                !matches!(self.children[1 + usize::from(slot)].life, Life::Waiting { .. })
+            });
             self.reload.queue = slots.into();
         }
         self.roll_next(now);
