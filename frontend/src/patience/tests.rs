@@ -1,8 +1,10 @@
 //! Clients that are slow, against a whole server with short limits. No test asserts how long anything took.
 
+use super::*;
 use crate::error::Code;
 use crate::testing::Rig;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn rig() -> Rig {
     Rig::with(
@@ -52,4 +54,33 @@ fn a_request_that_takes_longer_than_the_header_may_is_answered() {
     std::thread::sleep(Duration::from_millis(250));
     rig.engine(crate::testing::Engine::Answers);
     assert_eq!(client.answer(false).status, 200);
+}
+
+/// A stream under these limits, with nothing served on it, and its client.
+async fn pair(limits: Limits) -> (Patient, TcpStream) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a client");
+    let (stream, _) = listener.accept().await.expect("a connection");
+    (Patient::new(stream, Pace::default(), limits), client)
+}
+
+#[tokio::test]
+async fn the_first_headers_time_begins_with_the_connection() {
+    let long = Duration::from_secs(3600);
+    let (mut stream, mut client) = pair(Limits { header: long, idle: long, write: long }).await;
+    let mut bytes = [0; 8];
+    let silent = poll_once(&mut stream, &mut bytes).await;
+    assert!(silent.is_pending());
+    let end = |stream: &Patient| stream.reading.as_ref().expect("a wait").sleep.deadline();
+    let first = end(&stream);
+    client.write_all(b"GET").await.expect("sent");
+    assert_eq!(stream.read(&mut bytes).await.expect("three bytes"), 3);
+    assert!(poll_once(&mut stream, &mut bytes).await.is_pending());
+    assert_eq!(end(&stream), first, "its first byte does not start it anew");
+    assert!(!stream.is_late());
+}
+
+async fn poll_once(stream: &mut Patient, bytes: &mut [u8]) -> Poll<()> {
+    let mut buffer = ReadBuf::new(bytes);
+    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut buffer).map(drop))).await
 }
