@@ -59,8 +59,12 @@ fn listen(config: &Config) -> Result<String, String> {
 fn model(config: &Config) -> Result<String, String> {
     let found = engine::inspect(&config.model, &config.engine).map_err(|error| error.to_string())?;
     let facts = &found.facts;
+    let guesses = match facts.spec.guessed.len() {
+        0 => String::new(),
+        n => format!("; {n} guesses, which `detectd model inspect` lists"),
+    };
     Ok(format!(
-        "{} ({:?}, {} on {}, ONNX Runtime {} from {}), loaded in {:.0} ms, one image in {:.1} ms",
+        "{} ({:?}, {} on {}, ONNX Runtime {} from {}), loaded in {:.0} ms, one image in {:.1} ms{guesses}",
         config.model.path.display(),
         facts.spec.task,
         facts.spec.name,

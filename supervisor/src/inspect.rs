@@ -100,6 +100,9 @@ fn tensor_text(tensor: &TensorInfo) -> String {
 }
 
 fn labels(labels: &[String]) -> String {
+    if labels.is_empty() {
+        return "none: classes are answered as numbers".to_owned();
+    }
     let some: Vec<&str> = labels.iter().take(FEW_LABELS).map(String::as_str).collect();
     let more = if labels.len() > FEW_LABELS { ", …" } else { "" };
     format!("{}: {}{more}", labels.len(), some.join(", "))
@@ -126,7 +129,13 @@ fn sidecar(spec: &ModelSpec) -> Result<String, toml::ser::Error> {
     };
     table.insert("input".to_owned(), section("input", &|key| !matches!(key, "name" | "element")).into());
     table.insert("decoder".to_owned(), section("decoder", &|key| DECODER_KEYS.contains(&key)).into());
-    toml::to_string(&table)
+    let text = toml::to_string(&table)?;
+    let many = spec.labels.len() > FEW_LABELS;
+    Ok(if many {
+        format!("# and the {} names: labels_file = \"FILE\"\n{text}", spec.labels.len())
+    } else {
+        text
+    })
 }
 
 /// Single-precision values as people write them: 0.45, not 0.44999998807907104.

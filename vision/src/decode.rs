@@ -79,7 +79,7 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// No known image format starts with these bytes.
-    #[error("not an image: no known format starts like this")]
+    #[error("not an image: it is empty, or no known format starts like this")]
     NotAnImage,
     /// An image of a format, or of a variety of one, that is not decoded here.
     #[error("not supported: {format}")]

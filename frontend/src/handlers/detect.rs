@@ -134,8 +134,10 @@ async fn draw(
     kept: Kept,
 ) -> Result<Vec<u8>, RequestError> {
     let annotations: Vec<Annotation> = match answer {
+        // The best come last, so that nothing is drawn over them.
         Answer::Detections(detections) => detections
             .iter()
+            .rev()
             .map(|found| Annotation {
                 r#box: found.bbox,
                 label: label(spec, found.class),

@@ -179,6 +179,7 @@ pub enum Decoder {
         first_class: u32,
     },
     /// PicoDet and other distribution heads: for each stride scores `[n, C]` and `[n, 4·bins]` distances.
+    #[serde(rename = "picodet")]
     PicoDet {
         /// Strides, ascending.
         strides: Vec<u32>,
@@ -188,8 +189,10 @@ pub enum Decoder {
         boxes: Vec<usize>,
     },
     /// FastestDet and Yolo-FastestV2-like: `[5+C, rows, columns]`.
+    #[serde(rename = "fastestdet")]
     FastestDet,
     /// YuNet: for each stride cls, obj, bbox, kps.
+    #[serde(rename = "yunet")]
     YuNet {
         /// Strides, ascending.
         strides: Vec<u32>,
