@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Train the detector on folders in YOLO's form (images/, labels/), as synthesise.py and `detectd export` write them.
+
+    python train.py DATA... --out RUN --steps 8000          # again with the same RUN: goes on where it stopped
+    python train.py DATA... --out RUN --finetune best.pt --rate 0.0005 --steps 1000
+
+RUN/last.pt holds everything to go on with, RUN/best.pt the averaged weights that evaluate.py and export.py take.
+"""
+
+import argparse
+import math
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from dataset import Pictures, collate
+from loss import loss
+from network import Detector
+
+
+def arguments():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("data", nargs="+", type=Path)
+    options.add_argument("--out", type=Path, required=True)
+    options.add_argument("--steps", type=int, default=8000)
+    options.add_argument("--batch", type=int, default=32)
+    options.add_argument("--rate", type=float, default=0.003, help="learning rate at its highest")
+    options.add_argument("--finetune", type=Path, help="weights to begin with")
+    options.add_argument("--threads", type=int, default=os.cpu_count())
+    options.add_argument("--workers", type=int, default=1)
+    options.add_argument("--seed", type=int, default=1)
+    return options.parse_args()
+
+
+def main():
+    options = arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(options.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = Detector().to(device, memory_format=torch.channels_last)
+    if options.finetune:
+        model.load_state_dict(torch.load(options.finetune, map_location=device))
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}])
+    mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_moving_average, use_buffers=True)
+    step = 0
+    if (options.out / "last.pt").exists():
+        saved = torch.load(options.out / "last.pt", map_location=device)
+        model.load_state_dict(saved["model"])
+        mean.load_state_dict(saved["mean"])
+        optimiser.load_state_dict(saved["optimiser"])
+        step = saved["step"]
+        print(f"going on at step {step}", flush=True)
+
+    loader = torch.utils.data.DataLoader(
+        Pictures(options.data, options.seed + step), options.batch, num_workers=options.workers, collate_fn=collate, prefetch_factor=4 if options.workers else None
+    )
+    model.train()
+    began, saved_at, shown = time.monotonic(), time.monotonic(), []
+    first = step
+    for pictures, classes, targets, valid in loader:
+        if step >= options.steps:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = options.rate * _schedule(step, options.steps)
+        pictures = pictures.to(device).permute(0, 3, 1, 2).float().div_(255).contiguous(memory_format=torch.channels_last)
+        value, score, box = loss(model, pictures, classes.to(device), targets.to(device), valid.to(device))
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimiser.step()
+        mean.update_parameters(model)
+        step += 1
+        shown.append((value.item(), score, box))
+        if step % 20 == 0:
+            pace = (step - first) / (time.monotonic() - began)
+            a, b, c = (sum(v) / len(shown) for v in zip(*shown))
+            print(f"step {step}/{options.steps}  loss {a:.3f}  score {b:.3f}  box {c:.3f}  {pace * options.batch:.1f} pictures/s  {(options.steps - step) / pace / 60:.0f} min left", flush=True)
+            shown = []
+        if time.monotonic() - saved_at > 120 or step == options.steps:
+            saved_at = time.monotonic()
+            _save({"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, options.out / "last.pt")
+            _save(mean.module.state_dict(), options.out / "best.pt")
+
+
+def _schedule(step, steps):
+    """Up over the first 300 steps, then down along a cosine to a fiftieth."""
+    return min(1, (step + 1) / min(300, steps / 10 + 1)) * (0.02 + 0.98 * (1 + math.cos(math.pi * step / steps)) / 2)
+
+
+@torch.no_grad()
+def _moving_average(averages, currents, count):
+    decay = 0.999 * (1 - math.exp(-(int(count) + 1) / 300))
+    for average, current in zip(averages, currents):
+        if average.is_floating_point():
+            average.lerp_(current, 1 - decay)
+        else:
+            average.copy_(current)
+
+
+def _save(what, path):
+    """Whole or not at all."""
+    torch.save(what, path.with_suffix(".part"))
+    path.with_suffix(".part").rename(path)
+
+
+if __name__ == "__main__":
+    main()
