@@ -40,7 +40,7 @@ def assign(scores, boxes, anchors, classes, targets, valid):
     overlap = iou(targets[:, :, None], boxes[:, None]).clamp(min=0)
     metric = score**ALPHA * overlap**BETA * inside
     best = metric.topk(TOP, -1)
-    chosen = torch.zeros_like(metric).scatter_(2, best.indices, 1.0) * (metric > 1e-12) * inside
+    chosen = torch.zeros_like(metric).scatter_(2, best.indices, 1.0) * (metric > 0) * inside
     # A cell that several targets want goes to the one it overlaps most.
     owner = (overlap * chosen + chosen * 1e-9).argmax(1)
     taken = chosen.amax(1) > 0

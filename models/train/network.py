@@ -1,4 +1,4 @@
-"""The detector: a small convolutional network in the shape of YOLOv8, about 480,000 weights.
+"""The detector: a small convolutional network in the shape of YOLOv8, about 500,000 weights.
 
 Owns: layers, and how their outputs are read as boxes. Input float [N, 3, 320, 320], RGB in 0..1.
 Output of `forward` in eval mode: [N, 4 + classes, 2100] with cx, cy, w, h in input pixels and scores in 0..1.
@@ -77,14 +77,14 @@ class Detector(nn.Module):
     def __init__(self, classes=len(CLASSES)):
         super().__init__()
         self.classes = classes
-        self.stem = nn.Sequential(Conv(3, 12, 3, 2), Conv(12, 24, 3, 2), Split(24, 24))
-        self.p3 = nn.Sequential(Conv(24, 48, 3, 2), Split(48, 48, 2))
-        self.p4 = nn.Sequential(Conv(48, 72, 3, 2), Split(72, 72, 2))
-        self.p5 = nn.Sequential(Conv(72, 96, 3, 2), Split(96, 96), Pool(96))
-        self.up4, self.up3 = Split(96 + 72, 64), Split(64 + 48, 48)
-        self.down3, self.down4 = Conv(48, 48, 3, 2), Conv(64, 64, 3, 2)
-        self.out4, self.out5 = Split(48 + 64, 64), Split(64 + 96, 80)
-        self.heads = nn.ModuleList(Head(c, classes) for c in (48, 64, 80))
+        self.stem = nn.Sequential(Conv(3, 8, 3, 2), Conv(8, 16, 3, 2), Split(16, 16))
+        self.p3 = nn.Sequential(Conv(16, 32, 3, 2), Split(32, 32))
+        self.p4 = nn.Sequential(Conv(32, 64, 3, 2), Split(64, 64, 2))
+        self.p5 = nn.Sequential(Conv(64, 96, 3, 2), Split(96, 96), Pool(96))
+        self.up4, self.up3 = Split(96 + 64, 64), Split(64 + 32, 32)
+        self.down3, self.down4 = Conv(32, 32, 3, 2), Conv(64, 64, 3, 2)
+        self.out4, self.out5 = Split(32 + 64, 64), Split(64 + 96, 80)
+        self.heads = nn.ModuleList(Head(c, classes) for c in (32, 64, 80))
         for head, stride in zip(self.heads, STRIDES):  # few cells hold a code
             head.box[-1].bias.data[:] = 1.0
             head.score[-1].bias.data[:] = math.log(3 / classes / (SIZE / stride) ** 2)
