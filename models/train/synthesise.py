@@ -35,6 +35,8 @@ def main():
             for kind, (x0, y0, x1, y1) in boxes
         ]
         label.write_text("".join(lines))
+        if (number + 1) % 500 == 0:
+            print(f"{number + 1 - options.first}/{options.count} pictures in {options.out}", flush=True)
 
 
 if __name__ == "__main__":
