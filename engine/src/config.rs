@@ -35,6 +35,8 @@ pub struct Config {
     /// ends itself and is started again. 0: never.
     #[serde(with = "shm_proto::units::duration")]
     pub run_timeout: Duration,
+    /// Whether a second engine waits with the model loaded, to take over at once when the first one dies.
+    pub standby: bool,
     /// How far ONNX Runtime rewrites the graph: `none`, `basic`, `extended`, `layout` or `all`.
     pub optimization: Optimization,
 }
@@ -51,6 +53,7 @@ impl Default for Config {
             spinning: false,
             seats: 0,
             run_timeout: Duration::from_secs(5),
+            standby: false,
             optimization: Optimization::All,
         }
     }
@@ -205,6 +208,20 @@ impl ModelConfig {
     /// A model without anything said about it but where it lies.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self { path: path.as_ref().to_path_buf(), ..Self::default() }
+    }
+
+    /// The sidecar: the one that is named, or the one that lies beside the model, whether it exists or not.
+    pub fn sidecar(&self) -> PathBuf {
+        if self.sidecar.as_os_str().is_empty() {
+            self.path.with_extension("toml")
+        } else {
+            self.sidecar.clone()
+        }
+    }
+
+    /// The files that decide what the model is.
+    pub fn files(&self) -> [PathBuf; 3] {
+        [self.path.clone(), self.sidecar(), self.labels.clone()]
     }
 }
 

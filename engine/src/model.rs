@@ -69,6 +69,10 @@ impl Model {
             shape: port.shape.clone(),
             dynamic: port.dynamic,
         });
+        let golden = sidecar.as_ref().and_then(|(path, sidecar)| {
+            let file = path.parent().unwrap_or(Path::new("")).join(sidecar.golden.as_ref()?);
+            Some(std::path::absolute(&file).unwrap_or(file))
+        });
         let facts = ModelFacts {
             spec,
             outputs: output_facts.collect(),
@@ -77,6 +81,7 @@ impl Model {
             lanes: config.lanes(),
             max_batch,
             runtime: runtime.version().to_owned(),
+            golden,
         };
         let runner = Runner::new(session, plan).map_err(|error| model_error(path, &error.to_string()))?;
         let sidecar = sidecar.map(|(path, _)| path);
@@ -112,7 +117,7 @@ impl Model {
 #[expect(clippy::type_complexity, reason = "two things that are read together and used once")]
 fn beside(model: &ModelConfig) -> Result<(Option<(PathBuf, Sidecar)>, Option<Vec<String>>), EngineError> {
     let named = !model.sidecar.as_os_str().is_empty();
-    let path = if named { model.sidecar.clone() } else { model.path.with_extension("toml") };
+    let path = model.sidecar();
     let sidecar = if named || path.is_file() {
         let text = text("cannot read the sidecar", &path)?;
         let sidecar = Sidecar::parse(&text).map_err(|error| model_error(&path, &error.to_string()))?;

@@ -57,6 +57,8 @@ fn serve(
     }
     let longest = warm(&model, &file.path, &board, boot.slot)?;
 
+    // What it is until it is given an arena, which the first engine is at once.
+    board.engine(boot.slot).set_state(ProcessState::Standby);
     let events = listen(receiver)?;
     let mut engine = Engine {
         boot,

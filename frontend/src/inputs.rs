@@ -68,6 +68,11 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// Room for one picture in the budget, still empty.
+    pub fn room(&self) -> Room {
+        self.budget.room()
+    }
+
     /// Opens the roots and reads the certificates that the configuration names.
     pub fn new(config: &InputsConfig) -> Result<Self, InputsError> {
         config.check()?;
@@ -105,7 +110,7 @@ impl Inputs {
             MediaType::Raw => self.limits.at_most(self.max_image),
             _ => self.limits,
         };
-        let mut room = self.budget.room();
+        let mut room = self.room();
         let body = body::collect(&head.headers, body, limits, deadline, &mut room).await?;
         let (named, room) = if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
             // The room goes along: the thread goes on when the client has gone.

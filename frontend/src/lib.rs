@@ -15,6 +15,7 @@ pub mod error;
 pub mod inputs;
 
 mod admission;
+mod golden;
 mod handlers;
 mod life;
 mod link;

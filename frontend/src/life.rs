@@ -2,6 +2,7 @@
 //! leaves. The heartbeat is given by the runtime's own thread, so that a frontend that hangs is seen to.
 
 use crate::config::{Config, ConfigError};
+use crate::golden::{self, GoldenError};
 use crate::inputs::{Inputs, InputsError};
 use crate::link::{Attached, Link};
 use crate::server::{self, Connections};
@@ -17,6 +18,7 @@ use shm_proto::control::{
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
@@ -57,6 +59,9 @@ pub enum RunError {
     /// The supervisor has gone, and so has the service.
     #[error("the supervisor has gone")]
     Orphaned,
+    /// The model does not pass its golden test.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     /// A thread, a socket or the runtime failed.
     #[error("{what}: {source}")]
     System {
@@ -72,7 +77,8 @@ impl RunError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::ConfigText(_) | Self::Config(_) | Self::Inputs(_) => Exit::Config,
-            Self::System { .. } => Exit::Temporary,
+            Self::Golden(GoldenError::File { .. } | GoldenError::Differs { .. }) => Exit::Config,
+            Self::System { .. } | Self::Golden(GoldenError::NoAnswer(_)) => Exit::Temporary,
             Self::Board(_) | Self::Arena(_) | Self::Misfit(_) | Self::Boot(_) | Self::Orphaned => {
                 Exit::Internal
             }
@@ -176,9 +182,19 @@ impl Frontend {
             let service = service.clone();
             tokio::spawn(async move { service.link.listen().await })
         };
+        // The newest model, while it is being tested.
+        let mut trial: Option<Trial> = None;
         loop {
             let received = tokio::select! {
                 received = messages.recv() => received.ok_or(RunError::Orphaned)?,
+                tested = async { trial.as_mut().expect("guarded").await }, if trial.is_some() => {
+                    trial = None;
+                    let (attached, generation) = tested?;
+                    service.link.attach(attached);
+                    service.process().set_state(ProcessState::Ready);
+                    say(sender, FromChild::Ready { generation })?;
+                    continue;
+                }
                 ended = &mut listening => {
                     let error = ended.map_err(io::Error::other).and_then(|result| result).err();
                     return Err(system("the bell cannot be heard")(error.unwrap_or_else(|| io::ErrorKind::Other.into())));
@@ -188,9 +204,13 @@ impl Frontend {
                 ToChild::Attach { generation, geometry, description } => {
                     let fd =
                         received.fds.into_iter().next().ok_or(RunError::Boot("the arena was not passed"))?;
-                    attach(&service, owner, bells.clone(), fd, &geometry, &description)?;
-                    service.process().set_state(ProcessState::Ready);
-                    say(sender, FromChild::Ready { generation })?;
+                    let attached = attach(owner, bells.clone(), fd, &geometry, &description)?;
+                    service.link.admit(&attached);
+                    let service = service.clone();
+                    trial = Some(Box::pin(async move {
+                        golden::test(&service, &attached).await?;
+                        Ok((attached, generation))
+                    }));
                 }
                 ToChild::Drain { timeout } => {
                     service.process().set_state(ProcessState::Draining);
@@ -224,15 +244,17 @@ pub(crate) fn open(
     Ok((connections, acceptors))
 }
 
-/// Makes a new model generation the one that requests take.
+/// A test of a model generation, which goes on beside the requests of the one before.
+type Trial = Pin<Box<dyn Future<Output = Result<(Arc<Attached>, u32), GoldenError>>>>;
+
+/// Attaches a new model generation's arena.
 pub(crate) fn attach(
-    service: &Service,
     owner: Owner,
     bells: Bells,
     fd: OwnedFd,
     geometry: &Geometry,
     description: &str,
-) -> Result<(), RunError> {
+) -> Result<Arc<Attached>, RunError> {
     let facts: ModelFacts =
         serde_json::from_str(description).map_err(|error| RunError::Misfit(error.to_string()))?;
     let arena = FrontendArena::attach(fd, owner, bells)?;
@@ -241,8 +263,7 @@ pub(crate) fn attach(
     }
     fits(&facts, geometry)?;
     tracing::info!(model = facts.spec.name, generation = arena.generation(), "model attached");
-    service.link.attach(Attached::new(arena, facts));
-    Ok(())
+    Ok(Attached::new(arena, facts))
 }
 
 /// Whether tensors as described fit into seats of these sizes.

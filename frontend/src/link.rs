@@ -233,10 +233,14 @@ impl Link {
         self.current.load_full()
     }
 
-    /// Makes this generation the one that new requests take. A new generation is a new engine, and the old one is
+    /// Hears the bell for this generation, too, which takes no requests yet.
+    pub fn admit(&self, attached: &Arc<Attached>) {
+        self.lock().push(Arc::downgrade(attached));
+    }
+
+    /// Makes this generation, which was admitted, the one that new requests take. A new generation is a new engine, and the old one is
     /// dead: the requests that wait for it end here.
     pub fn attach(&self, attached: Arc<Attached>) {
-        self.lock().push(Arc::downgrade(&attached));
         if let Some(previous) = self.current.swap(Some(attached)) {
             previous.retire();
         }

@@ -75,6 +75,7 @@ pub fn facts() -> ModelFacts {
         lanes: 1,
         max_batch: 4,
         runtime: "none".into(),
+        golden: None,
     }
 }
 
@@ -221,7 +222,9 @@ fn geometry(seats: u32) -> Geometry {
 fn attach(service: &Service, bells: &Bells, fd: OwnedFd, geometry: &Geometry) {
     let description = serde_json::to_string(&facts()).expect("facts");
     let owner = Owner { slot: 0, generation: 1 };
-    life::attach(service, owner, bells.clone(), fd, geometry, &description).expect("attached");
+    let attached = life::attach(owner, bells.clone(), fd, geometry, &description).expect("attached");
+    service.link.admit(&attached);
+    service.link.attach(attached);
 }
 
 fn run_engine(arena: &Arc<EngineArena>, engine: &Mutex<Engine>, over: &AtomicBool) {

@@ -65,6 +65,8 @@ pub enum ProcessState {
     Draining = 3,
     /// Dead, its replacement not yet started.
     Dead = 4,
+    /// Loaded and waiting to take over.
+    Standby = 5,
 }
 
 impl ProcessState {
@@ -74,6 +76,7 @@ impl ProcessState {
             2 => Self::Ready,
             3 => Self::Draining,
             4 => Self::Dead,
+            5 => Self::Standby,
             _ => Self::Absent,
         }
     }
@@ -86,8 +89,22 @@ impl ProcessState {
             Self::Ready => "ready",
             Self::Draining => "draining",
             Self::Dead => "dead",
+            Self::Standby => "standby",
         }
     }
+}
+
+/// Reloads and upgrades, counted, and the outcome of the last one that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// How many have begun.
+    pub begun: u32,
+    /// The number of the last one that has ended.
+    pub ended: u32,
+    /// Whether that one is in force.
+    pub good: bool,
+    /// One line about it.
+    pub text: String,
 }
 
 macro_rules! figures {

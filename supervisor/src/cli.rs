@@ -20,6 +20,8 @@ pub enum Command {
     Check(ConfigArgs),
     /// Show the processes, rates and state of a running service
     Status(StatusArgs),
+    /// Make a running service take up its configuration and model files anew, and wait until it has
+    Reload(OperateArgs),
     /// Look at a model file, or fetch one
     #[command(subcommand)]
     Model(ModelCommand),
@@ -120,6 +122,19 @@ pub struct StatusArgs {
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OperateArgs {
+    /// Name of the service; not needed when only one runs
+    #[arg(long, env = "DETECTD_NAME")]
+    pub name: Option<String>,
+    /// The service that listens on this address
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "name")]
+    pub listen: Option<String>,
+    /// How long to wait for the outcome, such as 90s or 5m
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = shm_proto::units::parse_duration)]
+    pub timeout: std::time::Duration,
 }
 
 #[derive(Debug, Args)]

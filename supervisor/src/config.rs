@@ -91,6 +91,7 @@ impl Config {
             frontend_silence: self.service.frontend_silence,
             engine_silence: self.service.engine_silence,
             policy: Policy { hopeless: self.service.max_restarts, ..Policy::default() },
+            standby: self.engine.standby,
         }
     }
 

@@ -15,11 +15,12 @@ pub mod restart;
 
 mod arena;
 mod deaths;
+mod engines;
 mod reload;
 mod shutdown;
 
 use child::{Child, ChildId, Kind, Life};
-use event::{Action, Event, Message, Notice, Order, Signal, State};
+use event::{Action, Event, Message, Notice, Signal, State};
 use restart::Policy;
 use std::time::{Duration, Instant};
 use tracing::Level;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub engine_silence: Duration,
     /// When to retry, when to give up.
     pub policy: Policy,
+    /// Whether a second engine waits with the model loaded.
+    pub standby: bool,
 }
 
 /// Phases of the service, in their order.
@@ -60,8 +63,9 @@ pub enum Phase {
 pub struct Supervisor {
     settings: Settings,
     phase: Phase,
-    /// The engine, then the frontends by slot.
+    /// The engines' places, then the frontends' by slot.
     children: Vec<Child>,
+    engines: engines::Engines,
     arena: arena::Arenas,
     reload: reload::Reload,
     shutdown: shutdown::Shutdown,
@@ -73,11 +77,12 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor before [`Event::Begin`]. `seed` feeds the jitter of restarts.
     pub fn new(settings: Settings, seed: u64) -> Self {
-        let places =
-            std::iter::once((Kind::Engine, 0)).chain((0..settings.frontends).map(|s| (Kind::Frontend, s)));
+        let engines = (0..engines::PLACES).map(|slot| (Kind::Engine, slot as u8));
+        let places = engines.chain((0..settings.frontends).map(|slot| (Kind::Frontend, slot)));
         Self {
             phase: Phase::Starting,
             children: places.map(|(kind, slot)| Child::new(kind, slot)).collect(),
+            engines: engines::Engines::default(),
             arena: arena::Arenas::default(),
             reload: reload::Reload::default(),
             shutdown: shutdown::Shutdown::default(),
@@ -120,10 +125,10 @@ impl Supervisor {
             (Draining | Stopping, Event::Signal(Signal::Hup)) => {
                 self.log(Level::WARN, "SIGHUP: not reloading, the service is stopping");
             }
-            (Starting | Running, Event::Reloaded { frontends, restart }) => {
-                self.reloaded(frontends, &restart, now)
+            (Starting | Running, Event::Reloaded { engine, frontends, restart }) => {
+                self.reloaded(engine, frontends, &restart, now)
             }
-            (Starting | Running, Event::ReloadRefused { error }) => self.reload_refused(&error),
+            (Starting | Running, Event::ReloadRefused { error }) => self.reload_refused(&error, now),
             (Draining | Stopping, Event::Reloaded { .. } | Event::ReloadRefused { .. }) => {} // nobody starts with it
 
             (_, Event::Signal(Signal::Usr1)) => {
@@ -164,7 +169,8 @@ impl Supervisor {
     }
 
     fn begin(&mut self) {
-        for index in 0..self.children.len() {
+        self.spawn(self.engines.serving());
+        for index in engines::PLACES..self.children.len() {
             self.spawn(index);
         }
     }
@@ -176,10 +182,11 @@ impl Supervisor {
         child.id.generation = child.id.generation.wrapping_add(1).max(1);
         child.life = Life::Starting;
         child.last_words = None;
+        child.arena = None;
         let id = child.id;
         self.act(Action::Spawn(id));
-        if let (Kind::Frontend, Some(generation)) = (id.kind, self.arena.current()) {
-            self.act(Action::Tell(id, Order::Attach { generation }));
+        if let (Kind::Frontend, Some(generation)) = (id.kind, self.arena_to_join()) {
+            self.attach(id, generation);
         }
     }
 
@@ -206,15 +213,17 @@ impl Supervisor {
     }
 
     fn ready(&mut self, index: usize, generation: u32, now: Instant) {
-        if self.arena.current() != Some(generation) {
+        let child = &mut self.children[index];
+        if child.arena != Some(generation) {
             return; // it speaks of an arena that was replaced meanwhile; it will speak again
         }
-        let child = &mut self.children[index];
         if child.life == Life::Starting {
             child.life = Life::Ready { since: now };
             let id = child.id;
             self.log(Level::INFO, format!("{id} is ready"));
-            self.roll_on(id, now);
+            if self.phase == Phase::Running {
+                self.roll_on(id, now);
+            }
         }
     }
 
@@ -256,12 +265,14 @@ impl Supervisor {
 
     /// What follows from the state alone, after every event: the next phase, and what the world is shown.
     fn settle(&mut self, now: Instant) {
-        if self.phase == Phase::Starting && self.children.iter().all(Child::is_ready) {
+        let serving = self.children[self.engines.serving()].is_ready();
+        if self.phase == Phase::Starting && serving && self.frontends().all(Child::is_ready) {
             self.phase = Phase::Running;
             self.publish();
             self.act(Action::Notify(Notice::Ready));
             self.reload_if_wanted();
         }
+        self.keep_standby();
         self.publish();
         self.settle_shutdown(now);
     }
@@ -287,8 +298,8 @@ impl Supervisor {
             Phase::Starting => State::Starting,
             Phase::Draining | Phase::Stopping | Phase::Stopped => State::Draining,
             Phase::Running => {
-                let (engine, frontends) = self.children.split_at(1);
-                let served = engine[0].is_ready() && frontends.iter().any(Child::is_ready);
+                let engine = &self.children[self.engines.serving()];
+                let served = engine.is_ready() && self.frontends().any(Child::is_ready);
                 if served { State::Ready } else { State::EngineDown }
             }
         }
@@ -296,8 +307,8 @@ impl Supervisor {
 
     fn index(&self, id: ChildId) -> Option<usize> {
         let index = match id.kind {
-            Kind::Engine => 0,
-            Kind::Frontend => 1 + usize::from(id.slot),
+            Kind::Engine => usize::from(id.slot),
+            Kind::Frontend => engines::PLACES + usize::from(id.slot),
         };
         (self.children.get(index)?.id == id).then_some(index)
     }
@@ -307,7 +318,7 @@ impl Supervisor {
     }
 
     fn frontends(&self) -> impl Iterator<Item = &Child> {
-        self.children.iter().skip(1)
+        self.children.iter().skip(engines::PLACES)
     }
 
     fn act(&mut self, action: Action) {

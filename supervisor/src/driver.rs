@@ -30,6 +30,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Level;
@@ -61,8 +62,10 @@ pub struct Parts {
 pub struct Driver {
     sources: Sources,
     config: Config,
-    /// Before the last reload.
-    previous: Option<Config>,
+    /// What the model's files were when the configuration was taken over.
+    stamp: Stamp,
+    /// Both before the last reload.
+    previous: Option<(Config, Stamp)>,
     core: Supervisor,
     board: Board,
     bells: Bells,
@@ -103,6 +106,7 @@ impl Driver {
             engine_fds,
             frontend_fds,
             sources,
+            stamp: Stamp::of(&config.model),
             config,
             previous: None,
             board,
@@ -259,18 +263,22 @@ impl Driver {
                 let seats = self.config.engine.seats(model.lanes, model.max_batch, frontends);
                 return Some(match self.arenas.create(generation, seats, frontends, &model, &self.bells) {
                     Ok(geometry) => {
-                        self.board.set_generation(generation);
-                        self.board.set_model(&model.title);
                         tracing::info!(generation, seats = geometry.seats, "arena for {}", model.title);
                         Event::ArenaMade { generation }
                     }
                     Err(error) => Event::ArenaFailed { error: error.to_string() },
                 });
             }
+            Action::Show { generation } => {
+                self.board.set_generation(generation);
+                self.board.set_model(self.arenas.show(generation));
+            }
             Action::DropArena { generation } => self.arenas.drop(generation),
-            Action::Reclaim(child) => {
+            Action::Reclaim { child, arena } => {
                 block(&self.board, child).vacate();
-                self.arenas.reclaim(child);
+                if let Some(generation) = arena {
+                    self.arenas.reclaim(child, generation);
+                }
             }
             Action::Kill(child, force) => self.kill(child, force),
             Action::Publish(state) => self.board.set_state(match state {
@@ -287,12 +295,17 @@ impl Driver {
                 }
                 systemd::notify(&notice);
             }
-            Action::Reload => return Some(self.reload()),
+            Action::Reload => {
+                self.board.begin_change();
+                return Some(self.reload());
+            }
             Action::Revert => {
-                if let Some(config) = self.previous.take() {
+                if let Some((config, stamp)) = self.previous.take() {
                     self.take_over(config);
+                    self.stamp = stamp;
                 }
             }
+            Action::Report { good, text } => self.board.end_change(good, &text),
             Action::Log(Level::ERROR, text) => tracing::error!("{text}"),
             Action::Log(Level::WARN, text) => tracing::warn!("{text}"),
             Action::Log(_, text) => tracing::info!("{text}"),
@@ -302,9 +315,11 @@ impl Driver {
     }
 
     fn spawn(&mut self, child: ChildId) -> Option<Event> {
+        let old = self.previous.as_ref().filter(|_| self.core.is_of_the_old(child)).map(|(config, _)| config);
+        let config = old.unwrap_or(&self.config);
         let config = match child.kind {
-            Kind::Engine => serde_json::to_string(&self.config.engine_boot()),
-            Kind::Frontend => serde_json::to_string(&self.config.frontend_boot()),
+            Kind::Engine => serde_json::to_string(&config.engine_boot()),
+            Kind::Frontend => serde_json::to_string(&config.frontend_boot()),
         };
         let started = config.map_err(|error| error.to_string()).and_then(|config| {
             let fds = match child.kind {
@@ -361,9 +376,13 @@ impl Driver {
         match config::load(&self.sources) {
             Ok(new) => {
                 let changes = config::changes(&self.config, &new);
-                self.previous = Some(self.config.clone());
+                let stamp = Stamp::of(&new.model);
+                let engine = !changes.engine.is_empty() || stamp != self.stamp;
+                let before = std::mem::replace(&mut self.stamp, stamp);
+                self.previous = Some((self.config.clone(), before));
                 self.take_over(new);
-                Event::Reloaded { frontends: !changes.frontends.is_empty(), restart: changes.restart }
+                let frontends = !changes.frontends.is_empty();
+                Event::Reloaded { engine, frontends, restart: changes.restart }
             }
             Err(error) => Event::ReloadRefused { error: error.to_string() },
         }
@@ -371,11 +390,27 @@ impl Driver {
 
     /// Takes over what a reload can change; the rest stays as the running engine and supervisor know it.
     fn take_over(&mut self, new: Config) {
-        let Config { service, model, engine, .. } = self.config.clone();
-        self.config = Config { service, model, engine, ..new };
+        let standby = self.config.engine.standby;
+        self.config = Config { service: self.config.service.clone(), ..new };
+        self.config.engine.standby = standby;
         if let Ok(filter) = logging::filter(&self.config.log.level) {
             let _ = self.level.reload(filter); // fails only without a subscriber, which then logs nothing anyway
         }
+    }
+}
+
+/// What tells whether the model's files were changed: length, time and number of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp(Vec<Option<(u64, i64, i64, u64)>>);
+
+impl Stamp {
+    fn of(model: &engine::ModelConfig) -> Self {
+        let of = |path: &Path| {
+            use std::os::unix::fs::MetadataExt;
+            let data = std::fs::metadata(path).ok()?;
+            Some((data.len(), data.mtime(), data.mtime_nsec(), data.ino()))
+        };
+        Self(model.files().iter().map(|path| of(path)).collect())
     }
 }
 

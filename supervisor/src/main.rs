@@ -10,6 +10,7 @@ mod core;
 mod driver;
 mod inspect;
 mod logging;
+mod operate;
 mod pull;
 mod role;
 mod serve;
@@ -20,6 +21,7 @@ mod systemd;
 
 use clap::Parser;
 use cli::{Cli, Command, ModelCommand};
+use nix::sys::signal::Signal;
 use shm_proto::control::Exit;
 use std::io::Write;
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => alone().and_then(|()| check::run(&args)),
         Command::Status(args) => status::run(&args),
+        Command::Reload(args) => operate::run(&args, Signal::SIGHUP),
         Command::Model(ModelCommand::Inspect(args)) => alone().and_then(|()| inspect::run(&args)),
         Command::Model(ModelCommand::Pull(args)) => pull::run(&args),
         Command::Role(args) => role::run(&args),

@@ -20,11 +20,7 @@ const STUCK: Duration = Duration::from_secs(3);
 
 /// Prints the state. Exit 0 when the service serves, 75 when it does not (now), 2 when there is none of that name.
 pub fn run(args: &StatusArgs) -> Result<(), Failure> {
-    let name = match (&args.name, &args.listen) {
-        (Some(name), _) => name.clone(),
-        (None, Some(address)) => at(address)?,
-        (None, None) => only_one()?,
-    };
+    let name = find(args.name.as_deref(), args.listen.as_deref())?;
     let board = Board::open(&name).map_err(Failure::usage)?;
     let before = processes(&board);
     std::thread::sleep(INTERVAL);
@@ -33,6 +29,15 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
     let text = if args.json { format!("{}\n", report.json()) } else { report.text() };
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
     if report.serves() { Ok(()) } else { Err(Failure { exit: Exit::Temporary, why: String::new() }) }
+}
+
+/// The service of that name, or at that address, or the only one.
+pub fn find(name: Option<&str>, listen: Option<&str>) -> Result<String, Failure> {
+    match (name, listen) {
+        (Some(name), _) => Ok(name.to_owned()),
+        (None, Some(address)) => at(address),
+        (None, None) => only_one(),
+    }
 }
 
 /// The service that says it listens there.
@@ -62,7 +67,11 @@ fn only_one() -> Result<String, Failure> {
 /// The engine, then the frontends.
 fn processes(board: &Board) -> Vec<(String, ProcessFigures)> {
     let frontends = (0..board.frontends()).filter_map(|slot| u8::try_from(slot).ok());
-    std::iter::once(("engine".to_owned(), board.engine(0).figures()))
+    let engines =
+        [("engine", 0), ("engine 1", 1)].map(|(name, slot)| (name.to_owned(), board.engine(slot).figures()));
+    engines
+        .into_iter()
+        .filter(|(name, figures)| name == "engine" || figures.started > 0)
         .chain(frontends.map(|slot| (format!("frontend {slot}"), board.frontend(slot).figures())))
         .collect()
 }

@@ -10,4 +10,5 @@ mod inputs; // five types in every form of arrival give the same detections
 mod observe; // health, metrics, statistics, the API's description
 mod processes; // who runs, who maps what, who replaces whom, how it ends
 mod real_models; // real models on real pictures, against the references
+mod reload; // new configurations and models under load, the standby
 mod start; // what is said when a service cannot start

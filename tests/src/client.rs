@@ -81,6 +81,16 @@ impl Client {
         self.post("/detect", "application/octet-stream", image)
     }
 
+    /// The same, for a client that reckons with losing its connection.
+    ///
+    /// # Errors
+    /// What happened to the connection.
+    pub fn try_detect(&self, image: &[u8]) -> Result<Reply, String> {
+        let request =
+            self.agent.post(format!("{}/detect", self.base)).content_type("application/octet-stream");
+        request.send(image).map_err(|error| error.to_string()).and_then(try_reply)
+    }
+
     /// POST /detect with `{"type":…,"img":…}`.
     pub fn detect_json(&self, kind: &str, img: Value) -> Reply {
         self.post("/detect", "application/json", json!({"type": kind, "img": img}).to_string().as_bytes())
@@ -88,14 +98,19 @@ impl Client {
 }
 
 fn reply(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Reply {
-    let mut response = result.unwrap_or_else(|error| panic!("no answer: {error}"));
+    let response = result.unwrap_or_else(|error| panic!("no answer: {error}"));
+    try_reply(response).unwrap_or_else(|error| panic!("no whole body: {error}"))
+}
+
+fn try_reply(mut response: ureq::http::Response<ureq::Body>) -> Result<Reply, String> {
     let headers = response
         .headers()
         .iter()
         .map(|(key, value)| (key.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
-    let body = response.body_mut().with_config().limit(64 << 20).read_to_vec().expect("a whole body");
-    Reply { status: response.status().as_u16(), headers, body }
+    let body =
+        response.body_mut().with_config().limit(64 << 20).read_to_vec().map_err(|error| error.to_string())?;
+    Ok(Reply { status: response.status().as_u16(), headers, body })
 }
 
 /// One part of a form.

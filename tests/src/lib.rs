@@ -2,6 +2,7 @@
 //! the pictures and models they share. Tests wait for events with a deadline; they never sleep and hope.
 
 pub mod client;
+pub mod load;
 pub mod pictures;
 #[allow(missing_docs, reason = "also included by the library's own check, where it is private")]
 pub mod reference;

@@ -158,6 +158,24 @@ impl Service {
         Client::new(&self.url())
     }
 
+    /// Its configuration file.
+    pub fn config(&self) -> String {
+        std::fs::read_to_string(self.folder().join("config.toml")).expect("we wrote it")
+    }
+
+    /// Writes its configuration file.
+    pub fn write_config(&self, text: &str) {
+        std::fs::write(self.folder().join("config.toml"), text).expect("room for a configuration");
+    }
+
+    /// Sets one key of its configuration file to a text.
+    pub fn change(&self, section: &str, key: &str, value: &str) {
+        let mut config: toml::Table = self.config().parse().expect("TOML");
+        let change = toml::Table::from_iter([(key.to_owned(), toml::Value::String(value.to_owned()))]);
+        merge(&mut config, toml::Table::from_iter([(section.to_owned(), toml::Value::Table(change))]));
+        self.write_config(&config.to_string());
+    }
+
     /// Its board.
     pub fn board(&self) -> Board {
         Board::open(&self.name).expect("a running service has a board")

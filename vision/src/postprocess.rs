@@ -18,6 +18,7 @@ mod tests;
 use crate::model::{Decoder, ModelSpec, Task};
 use crate::preprocess::Placement;
 use crate::tensor::TensorView;
+pub use nms::overlap;
 use numbers::Outputs;
 
 /// One object found in the picture.

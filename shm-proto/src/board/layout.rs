@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU8;
 /// First word of a board, stored last.
 pub(super) const MAGIC: u64 = u64::from_ne_bytes(*b"DTCTDBD\0");
 /// Version of the layout. Changes whenever a byte moves or changes its meaning.
-pub(super) const BOARD_VERSION: u32 = 1;
+pub(super) const BOARD_VERSION: u32 = 2;
 
 /// Buckets an octave of a stage's histogram: 8.
 pub(super) const STAGE_BITS: u32 = 3;
@@ -80,6 +80,10 @@ pub(super) struct Header {
     pub(super) listen: Text,
     pub(super) model: Text,
     pub(super) message: Text,
+    pub(super) changes_begun: AtomicU32,
+    pub(super) changes_ended: AtomicU32,
+    pub(super) change_good: AtomicU32,
+    pub(super) change: Text,
     pub(super) quarantine: [Quarantined; QUARANTINE],
     pub(super) history: [ClosedDay; HISTORY],
     pub(super) days: [OpenDay; DAYS],

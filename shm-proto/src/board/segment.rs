@@ -4,7 +4,7 @@
 use super::layout::{self, BOARD_VERSION, Block, ENGINES, Header, MAGIC, QUARANTINE, TEXT_LEN, Text};
 use super::process::Process;
 use super::visitors::{self, DayFigures};
-use super::{ProcessState, ServiceState};
+use super::{Changes, ProcessState, ServiceState};
 use crate::arena::SeatCounts;
 use crate::clock::{self, Nanos};
 use crate::region::{Region, uninterrupted};
@@ -366,6 +366,39 @@ impl Board {
     /// Sets the supervisor's last remark.
     pub fn set_message(&self, text: &str) {
         write_text(&self.header().message, text);
+    }
+
+    /// A reload or an upgrade begins.
+    pub fn begin_change(&self) {
+        self.header().changes_begun.fetch_add(1, Relaxed);
+    }
+
+    /// The reload or upgrade has ended: whether it is in force, and one line about it.
+    pub fn end_change(&self, good: bool, text: &str) {
+        let header = self.header();
+        write_text(&header.change, text);
+        header.change_good.store(u32::from(good), Relaxed);
+        // Pairs with `changes`: whoever sees the count sees its outcome.
+        header.changes_ended.store(header.changes_begun.load(Relaxed), Release);
+    }
+
+    /// The reloads and upgrades so far.
+    pub fn changes(&self) -> Changes {
+        let header = self.header();
+        // Pairs with `end_change`.
+        let ended = header.changes_ended.load(Acquire);
+        Changes {
+            begun: header.changes_begun.load(Relaxed),
+            ended,
+            good: header.change_good.load(Relaxed) != 0,
+            text: read_text(&header.change),
+        }
+    }
+
+    /// Goes on counting where another board stood.
+    pub fn continue_changes(&self, begun: u32) {
+        self.header().changes_begun.store(begun, Relaxed);
+        self.header().changes_ended.store(begun.saturating_sub(1), Relaxed);
     }
 
     // ---- inputs that killed engines; written by any frontend ----

@@ -4,13 +4,19 @@ use super::Config;
 use super::load::{keys, lookup};
 use toml::Table;
 
-/// What a new frontend takes up: sections and keys. Everything else belongs to engine and supervisor and waits for a
+/// What a new engine takes up.
+const ENGINE: [&str; 2] = ["model", "engine"];
+/// What belongs to the supervisor all the same.
+const NOT_ENGINE: &str = "engine.standby";
+/// What a new frontend takes up: sections and keys. Everything else belongs to the supervisor and waits for a
 /// restart; so does the form of log lines, which would be two forms in one stream.
 const FRONTENDS: [&str; 4] = ["frontend", "inputs", "images", "log.level"];
 
 /// The difference between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
+    /// Keys that a new engine takes up.
+    pub engine: Vec<String>,
     /// Keys that new frontends take up.
     pub frontends: Vec<String>,
     /// Keys that only a restart of the service takes up.
@@ -25,7 +31,21 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
     all.sort_unstable();
     all.dedup();
     let changed = all.into_iter().filter(|key| lookup(&old, key) != lookup(&new, key));
-    let (frontends, restart) = changed
-        .partition(|key| FRONTENDS.iter().any(|part| key == part || key.starts_with(&format!("{part}."))));
-    Changes { frontends, restart }
+    let among = |parts: &[&str], key: &str| {
+        parts
+            .iter()
+            .any(|part| key.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    };
+    let mut changes = Changes::default();
+    for key in changed {
+        let keys = if among(&FRONTENDS, &key) {
+            &mut changes.frontends
+        } else if among(&ENGINE, &key) && key != NOT_ENGINE {
+            &mut changes.engine
+        } else {
+            &mut changes.restart
+        };
+        keys.push(key);
+    }
+    changes
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// The two kinds of children. What differs between them by nature stands in [`Kind::traits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Owns the accelerator; there is one.
+    /// Owns the accelerator; one serves.
     Engine,
     /// Owns HTTP and pixels; there are N.
     Frontend,
@@ -60,7 +60,8 @@ pub struct ChildId {
 impl fmt::Display for ChildId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Engine => f.write_str("engine"),
+            Kind::Engine if self.slot == 0 => f.write_str("engine"),
+            Kind::Engine => write!(f, "engine {}", self.slot),
             Kind::Frontend => write!(f, "frontend {}", self.slot),
         }
     }
@@ -107,6 +108,8 @@ pub struct Child {
     pub deaths: Deaths,
     /// What it said of its end, before it ended.
     pub last_words: Option<(i32, String)>,
+    /// The arena it was sent to.
+    pub arena: Option<u32>,
 }
 
 impl Child {
@@ -117,6 +120,7 @@ impl Child {
             life: Life::Gone,
             deaths: Deaths::default(),
             last_words: None,
+            arena: None,
         }
     }
 
@@ -133,6 +137,11 @@ impl Child {
     /// Whether orders other than to leave make sense.
     pub const fn takes_orders(&self) -> bool {
         matches!(self.life, Life::Starting | Life::Ready { .. })
+    }
+
+    /// Whether it may still use an arena: it may be leaving, but nobody has killed it.
+    pub const fn takes_part(&self) -> bool {
+        self.is_live() && !matches!(self.life, Life::Killed)
     }
 
     /// When something is to be done about it without being asked.

@@ -11,19 +11,30 @@ impl Supervisor {
     /// A child was reaped. Its seats come back first: nobody may get the place before.
     pub(super) fn exited(&mut self, id: ChildId, how: Ending, now: Instant) {
         let Some(index) = self.index(id).filter(|&index| self.children[index].is_live()) else { return };
-        self.act(Action::Reclaim(id));
         let child = &mut self.children[index];
+        let arena = child.arena.take();
+        self.actions.push(Action::Reclaim { child: id, arena });
         let life = std::mem::replace(&mut child.life, Life::Gone);
         let words = child.last_words.take();
         let told_to_leave = matches!(life, Life::Leaving { .. });
+        let expected = self.spare_ended(id);
+        let succeeded = self.phase == Phase::Running && self.start_candidate_if_wanted(id);
+        if expected || succeeded {
+            return; // its time was over
+        }
         match self.phase {
+            Phase::Starting | Phase::Running if self.is_unwanted(id) => {}
+            Phase::Starting | Phase::Running if self.is_loading(id) => {
+                let why = words.map_or_else(|| format!("the new engine {how}"), |(_, text)| text);
+                self.candidate_failed(&why);
+            }
             Phase::Starting | Phase::Running
                 if self.is_rolling(id) && (told_to_leave || life == Life::Killed) =>
             {
                 self.spawn(index);
             }
             Phase::Starting | Phase::Running => self.died(index, life, how, words, now),
-            Phase::Draining if id.kind == Kind::Engine && !told_to_leave => {
+            Phase::Draining if self.is_needed(id) && !told_to_leave => {
                 self.died(index, life, how, words, now); // requests in flight still need an engine
             }
             Phase::Draining | Phase::Stopping | Phase::Stopped => {
@@ -39,14 +50,29 @@ impl Supervisor {
         let Some(index) = self.index(id).filter(|&index| self.children[index].is_live()) else { return };
         let life = std::mem::replace(&mut self.children[index].life, Life::Gone);
         match self.phase {
+            Phase::Starting | Phase::Running if self.is_loading(id) => {
+                self.candidate_failed(&format!("the new engine could not be started: {error}"));
+            }
             Phase::Starting | Phase::Running => {
                 self.retry(index, life, &format!("could not be started: {error}"), now)
             }
-            Phase::Draining if id.kind == Kind::Engine => {
+            Phase::Draining if self.is_needed(id) => {
                 self.retry(index, life, &format!("could not be started: {error}"), now);
             }
             Phase::Draining | Phase::Stopping | Phase::Stopped => {} // not needed any more
         }
+    }
+
+    /// Whether the frontends' last requests need this engine.
+    fn is_needed(&self, id: ChildId) -> bool {
+        self.serves(id)
+            || self.is_candidate(id)
+                && self.children.iter().any(|child| {
+                    child.id.kind == Kind::Frontend
+                        && child.is_live()
+                        && child.arena == self.arena.next()
+                        && child.arena.is_some()
+                })
     }
 
     fn died(&mut self, index: usize, life: Life, how: Ending, words: Option<(i32, String)>, now: Instant) {
@@ -74,15 +100,18 @@ impl Supervisor {
 
     /// A child says that its configuration is of no use: trying again would not help.
     fn refused(&mut self, index: usize, life: Life, why: String, now: Instant) {
+        let id = self.children[index].id;
         match self.phase {
             Phase::Starting => self.stop(Exit::Usage, Some(why), now),
-            Phase::Running if self.children[index].id.kind == Kind::Frontend && self.may_revert() => {
+            Phase::Running if id.kind == Kind::Engine && self.is_candidate(id) => {
+                self.retry(index, life, &why, now); // frontends rely on it already
+            }
+            Phase::Running if id.kind == Kind::Engine && !self.serves(id) => self.give_up_standby(&why),
+            Phase::Running if id.kind == Kind::Frontend && self.may_revert() => {
                 self.revert(index, &why);
             }
             // What a frontend needs of the file system may come back, and the others serve meanwhile.
-            Phase::Running
-                if self.children[index].id.kind == Kind::Frontend && self.a_frontend_is_ready() =>
-            {
+            Phase::Running if id.kind == Kind::Frontend && self.a_frontend_is_ready() => {
                 self.retry(index, life, &why, now);
             }
             Phase::Running => self.stop(Exit::Config, Some(why), now),
@@ -99,6 +128,9 @@ impl Supervisor {
     }
 
     fn retry(&mut self, index: usize, life: Life, what: &str, now: Instant) {
+        if self.serves(self.children[index].id) {
+            self.promote_standby();
+        }
         let chance = self.chance.f64();
         let ready_since = match life {
             Life::Ready { since } => Some(since),

@@ -56,6 +56,8 @@ pub enum Event {
     },
     /// The new configuration is valid and in force for every child that starts from now on.
     Reloaded {
+        /// Whether the engine or its model changed: another engine has to be loaded.
+        engine: bool,
         /// Whether frontends have to be replaced to take it up.
         frontends: bool,
         /// Changed keys that only a restart of the service takes up.
@@ -169,13 +171,23 @@ pub enum Action {
         /// What a seat must hold.
         model: Model,
     },
+    /// This generation is the one that serves from now on.
+    Show {
+        /// The arena's generation.
+        generation: u32,
+    },
     /// Let go of the supervisor's handle of this arena.
     DropArena {
         /// Its generation.
         generation: u32,
     },
-    /// Take back what the dead (and reaped) child held in the arena.
-    Reclaim(ChildId),
+    /// Take back what the dead (and reaped) child held in the arena it worked on, if it came that far.
+    Reclaim {
+        /// The dead.
+        child: ChildId,
+        /// Its arena.
+        arena: Option<u32>,
+    },
     /// Send a signal to a child.
     Kill(ChildId, Force),
     /// Show this state on the board.
@@ -186,6 +198,13 @@ pub enum Action {
     Reload,
     /// Go back to the configuration before the last `Reload`.
     Revert,
+    /// The reload has ended: tell whoever waits for it.
+    Report {
+        /// Whether the new configuration is in force.
+        good: bool,
+        /// One line: what changed, or why nothing did.
+        text: String,
+    },
     /// Write a line to the log.
     Log(Level, String),
     /// Leave with this code; `why` is the one line for the human when it is not 0.

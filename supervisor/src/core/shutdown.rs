@@ -1,6 +1,7 @@
 //! The way out: drain, stop, kill; each with a time after which the next, harsher step comes.
 
 use super::child::{Child, Kind, Life};
+use super::engines::PLACES;
 use super::event::{Action, Exit, Notice, Order};
 use super::{Phase, Supervisor};
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ impl Supervisor {
             format!("draining: up to {:.1} s for what is in flight", timeout.as_secs_f64()),
         );
         self.shutdown.abandon_at = Some(now + timeout + LAST_CALL + UNDEAD);
-        for index in 1..self.children.len() {
+        for index in PLACES..self.children.len() {
             self.ask_to_leave(index, now + timeout + LAST_CALL, Order::Drain { timeout });
         }
     }

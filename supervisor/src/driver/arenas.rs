@@ -11,12 +11,15 @@ struct Arena {
     fd: OwnedFd,
     control: ControlArena,
     description: String,
+    title: String,
 }
 
 /// Arenas that somebody may still work on, oldest first.
 #[derive(Default)]
 pub struct Arenas {
     list: Vec<Arena>,
+    /// Generation of the one that serves.
+    shown: u32,
 }
 
 impl Arenas {
@@ -40,13 +43,19 @@ impl Arenas {
         };
         let fd = arena::create(&geometry, generation)?;
         let control = ControlArena::attach(&fd, bells.clone())?;
-        self.list.push(Arena { generation, fd, control, description: model.description.clone() });
+        self.list.push(Arena {
+            generation,
+            fd,
+            control,
+            description: model.description.clone(),
+            title: model.title.clone(),
+        });
         Ok(geometry)
     }
 
     /// The order to use an arena, and its descriptor.
     pub fn attachment(&self, generation: u32) -> Option<(ToChild, BorrowedFd<'_>)> {
-        let arena = self.list.iter().find(|arena| arena.generation == generation)?;
+        let arena = self.find(generation)?;
         let message = ToChild::Attach {
             generation,
             geometry: arena.control.geometry().clone(),
@@ -55,9 +64,19 @@ impl Arenas {
         Some((message, arena.fd.as_fd()))
     }
 
-    /// Takes back what a dead child held.
-    pub fn reclaim(&self, child: ChildId) {
-        for arena in &self.list {
+    /// This one serves from now on. Returns its model's title.
+    pub fn show(&mut self, generation: u32) -> &str {
+        self.shown = generation;
+        self.find(generation).map_or("", |arena| &arena.title)
+    }
+
+    fn find(&self, generation: u32) -> Option<&Arena> {
+        self.list.iter().find(|arena| arena.generation == generation)
+    }
+
+    /// Takes back what a dead child held in its arena.
+    pub fn reclaim(&self, child: ChildId, generation: u32) {
+        if let Some(arena) = self.find(generation) {
             let found = match child.kind {
                 Kind::Engine => arena.control.reclaim_engine(),
                 Kind::Frontend => arena.control.reclaim_frontend(child.slot),
@@ -74,8 +93,8 @@ impl Arenas {
         self.list.retain(|arena| arena.generation != generation);
     }
 
-    /// Seats of the newest arena by state.
+    /// Seats of the serving arena by state.
     pub fn counts(&self) -> Option<SeatCounts> {
-        self.list.last().map(|arena| arena.control.counts())
+        self.find(self.shown).map(|arena| arena.control.counts())
     }
 }

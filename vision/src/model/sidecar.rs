@@ -22,6 +22,9 @@ pub struct Sidecar {
     pub labels: Option<Vec<String>>,
     /// File with one name a line, relative to the sidecar; the caller reads it, [`parse_labels`] splits it.
     pub labels_file: Option<String>,
+    /// A picture, relative to the sidecar, whose answer is known: a list of `label`, `score` and `box` in a file of the
+    /// same name with `.json`. The model must give that answer before it serves.
+    pub golden: Option<String>,
     /// How the input is filled.
     #[serde(default)]
     pub input: InputSidecar,

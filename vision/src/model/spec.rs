@@ -4,6 +4,7 @@ use crate::tensor::{Element, TensorInfo};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What the runtime says of a model file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,6 +302,8 @@ pub struct ModelFacts {
     pub max_batch: u32,
     /// Version of ONNX Runtime.
     pub runtime: String,
+    /// A picture whose answer is known and lies beside it as JSON; see `golden` in the sidecar.
+    pub golden: Option<PathBuf>,
 }
 
 impl ModelSpec {

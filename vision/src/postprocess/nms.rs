@@ -21,7 +21,7 @@ pub(super) fn suppress(sorted: Vec<Detection>, iou: f32, most: usize) -> Vec<Det
 }
 
 /// Intersection over union of two boxes (x1, y1, x2, y2); 0 for boxes without area.
-pub(super) fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+pub fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
     let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
     let shared = width * height;

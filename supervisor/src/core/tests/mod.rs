@@ -15,6 +15,7 @@ pub fn settings(frontends: u8) -> Settings {
         frontend_silence: Duration::from_secs(3),
         engine_silence: Duration::from_secs(10),
         policy: Policy::default(),
+        standby: false,
     }
 }
 
@@ -31,10 +32,11 @@ pub fn model(number: u64) -> Model {
     }
 }
 
-/// `e.1`: the first engine; `f0.2`: the second frontend in slot 0.
+/// `e.1`: the first engine; `e1.1`: the first in the other place; `f0.2`: the second frontend in slot 0.
 pub fn name(id: ChildId) -> String {
     match id.kind {
-        Kind::Engine => format!("e.{}", id.generation),
+        Kind::Engine if id.slot == 0 => format!("e.{}", id.generation),
+        Kind::Engine => format!("e{}.{}", id.slot, id.generation),
         Kind::Frontend => format!("f{}.{}", id.slot, id.generation),
     }
 }
@@ -42,9 +44,10 @@ pub fn name(id: ChildId) -> String {
 /// The reverse of [`name`].
 pub fn child(name: &str) -> ChildId {
     let (place, generation) = name.split_once('.').expect("place.generation");
-    let (kind, slot) = match place.strip_prefix('f') {
-        Some(slot) => (Kind::Frontend, slot.parse().expect("slot")),
-        None => (Kind::Engine, 0),
+    let (kind, slot) = match (place.strip_prefix('f'), place.strip_prefix('e')) {
+        (Some(slot), _) => (Kind::Frontend, slot.parse().expect("slot")),
+        (None, Some("") | None) => (Kind::Engine, 0),
+        (None, Some(slot)) => (Kind::Engine, slot.parse().expect("slot")),
     };
     ChildId { kind, slot, generation: generation.parse().expect("generation") }
 }
@@ -58,7 +61,11 @@ pub fn words(action: &Action) -> Option<String> {
         Action::Tell(id, Order::Stop) => format!("stop {}", name(*id)),
         Action::CreateArena { generation, .. } => format!("arena {generation}"),
         Action::DropArena { generation } => format!("drop arena {generation}"),
-        Action::Reclaim(id) => format!("reclaim {}", name(*id)),
+
+        Action::Reclaim { child, .. } => format!("reclaim {}", name(*child)),
+        Action::Show { generation } => format!("show {generation}"),
+        Action::Report { good: true, .. } => "REPORT good".to_owned(),
+        Action::Report { good: false, .. } => "REPORT bad".to_owned(),
         Action::Kill(id, Force::Abort) => format!("abort {}", name(*id)),
         Action::Kill(id, Force::Kill) => format!("kill {}", name(*id)),
         Action::Publish(State::Starting) => "starting".to_owned(),

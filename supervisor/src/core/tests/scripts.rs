@@ -4,12 +4,15 @@ use super::*;
 
 /// Plays the script against a supervisor of that many frontends.
 fn check(frontends: u8, script: &[(&str, &str)]) {
-    let (mut supervisor, mut now) = (Supervisor::new(settings(frontends), 1), Instant::now());
+    play(&mut Supervisor::new(settings(frontends), 1), &mut Instant::now(), script);
+}
+
+fn play(supervisor: &mut Supervisor, now: &mut Instant, script: &[(&str, &str)]) {
     for (line, (event, expected)) in script.iter().enumerate() {
         if let Some(seconds) = event.strip_prefix("after ") {
-            now += Duration::from_secs_f64(seconds.parse().expect("seconds"));
+            *now += Duration::from_secs_f64(seconds.parse().expect("seconds"));
         }
-        let actions = supervisor.step(parse(event), now);
+        let actions = supervisor.step(parse(event), *now);
         let said: Vec<String> = actions.iter().filter_map(words).collect();
         assert_eq!(said.join("; "), *expected, "line {line}: {event}");
     }
@@ -28,9 +31,10 @@ fn parse(text: &str) -> Event {
         ["USR2"] => Event::Signal(Signal::Usr2),
         ["made", arena] => Event::ArenaMade { generation: arena.parse().expect("generation") },
         ["no", "memory"] => Event::ArenaFailed { error: "no memory".to_owned() },
-        ["reloaded"] => Event::Reloaded { frontends: true, restart: vec![] },
-        ["reloaded", "engine"] => {
-            Event::Reloaded { frontends: false, restart: vec!["engine.lanes".to_owned()] }
+        ["reloaded"] => Event::Reloaded { engine: false, frontends: true, restart: vec![] },
+        ["reloaded", "engine"] => Event::Reloaded { engine: true, frontends: false, restart: vec![] },
+        ["reloaded", "nothing"] => {
+            Event::Reloaded { engine: false, frontends: false, restart: vec!["service.procs".to_owned()] }
         }
         ["refused"] => Event::ReloadRefused { error: "config.toml:3: unknown key".to_owned() },
         [who, "model", number] => say(who, Message::Model(model(number.parse().expect("number")))),
@@ -55,7 +59,7 @@ fn parse(text: &str) -> Event {
 const UP: [(&str, &str); 6] = [
     ("begin", "spawn e.1; spawn f0.1; spawn f1.1; starting"),
     ("e.1 model 7", "arena 1"),
-    ("made 1", "attach e.1 to 1; attach f0.1 to 1; attach f1.1 to 1"),
+    ("made 1", "attach e.1 to 1; attach f0.1 to 1; attach f1.1 to 1; show 1"),
     ("f0.1 ready 1", ""),
     ("f1.1 ready 1", ""),
     ("e.1 ready 1", "serving; READY"),
@@ -101,7 +105,7 @@ fn an_engine_with_another_model_gets_an_arena_of_its_own_and_everybody_moves() {
         ("e.1 dies 9", "reclaim e.1; engine down"),
         ("after 0.1", "spawn e.2"),
         ("e.2 model 8", "arena 2"),
-        ("made 2", "attach e.2 to 2; attach f0.1 to 2; attach f1.1 to 2; drop arena 1"),
+        ("made 2", "attach e.2 to 2; attach f0.1 to 2; attach f1.1 to 2; show 2; drop arena 1"),
         ("e.2 ready 2", "serving"),
     ]);
 }
@@ -263,14 +267,14 @@ fn a_reload_replaces_frontends_one_at_a_time() {
         ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 1"),
         ("f0.2 ready 1", "drain f1.1"),
         ("f1.1 exits 0", "reclaim f1.1; spawn f1.2; attach f1.2 to 1"),
-        ("f1.2 ready 1", "READY; RELOADING; reload"),
-        ("reloaded engine", "READY"),
+        ("f1.2 ready 1", "REPORT good; READY; RELOADING; reload"),
+        ("reloaded nothing", "REPORT good; READY"),
     ]);
 }
 
 #[test]
 fn a_refused_reload_changes_nothing() {
-    check_up(&[("HUP", "RELOADING; reload"), ("refused", "READY"), ("HUP", "RELOADING; reload")]);
+    check_up(&[("HUP", "RELOADING; reload"), ("refused", "REPORT bad; READY"), ("HUP", "RELOADING; reload")]);
 }
 
 #[test]
@@ -284,7 +288,7 @@ fn a_reload_that_the_second_frontend_refuses_is_taken_back_for_both() {
         ("f1.2 exits 78", "reclaim f1.2; revert; spawn f1.3; attach f1.3 to 1"),
         ("f1.3 ready 1", "drain f0.2"),
         ("f0.2 exits 0", "reclaim f0.2; spawn f0.3; attach f0.3 to 1"),
-        ("f0.3 ready 1", "READY"),
+        ("f0.3 ready 1", "REPORT bad; READY"),
     ]);
 }
 
@@ -296,7 +300,7 @@ fn a_hup_during_the_start_waits_for_its_end() {
             ("begin", "spawn e.1; spawn f0.1; starting"),
             ("HUP", ""),
             ("e.1 model 7", "arena 1"),
-            ("made 1", "attach e.1 to 1; attach f0.1 to 1"),
+            ("made 1", "attach e.1 to 1; attach f0.1 to 1; show 1"),
             ("e.1 ready 1", ""),
             ("f0.1 ready 1", "serving; READY; RELOADING; reload"),
         ],
@@ -321,7 +325,7 @@ fn a_reload_fills_an_empty_place_first_and_hears_its_word() {
         ("reloaded", "spawn f1.2; attach f1.2 to 1"),
         ("f1.2 ready 1", "drain f0.1"),
         ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 1"),
-        ("f0.2 ready 1", "READY"),
+        ("f0.2 ready 1", "REPORT good; READY"),
     ]);
 }
 
@@ -374,4 +378,126 @@ fn patience_depends_on_what_a_child_is_at() {
     supervisor.step(Event::Signal(Signal::Term), now);
     assert_eq!(supervisor.patience(frontend, true), None, "it leaves");
     assert_eq!(supervisor.patience(engine, true), seconds(10), "it works on");
+}
+
+/// A reload with another model, up to the ready candidate.
+const CANDIDATE: [(&str, &str); 5] = [
+    ("HUP", "RELOADING; reload"),
+    ("reloaded engine", "spawn e1.1"),
+    ("e1.1 model 8", "arena 2"),
+    ("made 2", "attach e1.1 to 2"),
+    ("e1.1 ready 2", "drain f0.1"),
+];
+
+fn check_swap(script: &[(&str, &str)]) {
+    check(2, &[&UP[..], &CANDIDATE, script].concat());
+}
+
+#[test]
+fn another_model_is_loaded_beside_the_one_that_serves_and_the_old_engine_goes_last() {
+    check_swap(&[
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 2"),
+        ("f0.2 ready 2", "drain f1.1"),
+        ("f1.1 exits 0", "reclaim f1.1; spawn f1.2; attach f1.2 to 2"),
+        ("f1.2 ready 2", "stop e.1; show 2; drop arena 1; REPORT good; READY"),
+        ("e.1 exits 0", "reclaim e.1"),
+        // The other way round.
+        ("HUP", "RELOADING; reload"),
+        ("reloaded engine", "spawn e.2"),
+    ]);
+}
+
+#[test]
+fn a_candidate_that_cannot_serve_changes_nothing() {
+    check_up(&[
+        ("HUP", "RELOADING; reload"),
+        ("reloaded engine", "spawn e1.1"),
+        ("e1.1 fatal 78", ""),
+        ("e1.1 exits 78", "reclaim e1.1; revert; REPORT bad; READY"),
+    ]);
+}
+
+#[test]
+fn a_frontend_that_refuses_the_new_model_takes_the_reload_back() {
+    check_swap(&[
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 2"),
+        ("f0.2 exits 78", "reclaim f0.2; revert; spawn f0.3; attach f0.3 to 1"),
+        ("f0.3 ready 1", "kill e1.1; drop arena 2; REPORT bad; READY"),
+        ("e1.1 dies 9", "reclaim e1.1"),
+    ]);
+}
+
+#[test]
+fn the_old_engine_may_die_during_a_swap_and_is_replaced_by_one_of_its_kind() {
+    check_swap(&[
+        ("e.1 dies 9", "reclaim e.1; engine down"),
+        ("after 0.2", "spawn e.2"),
+        ("e.2 model 7", "attach e.2 to 1"),
+        ("e.2 ready 1", "serving"),
+    ]);
+}
+
+#[test]
+fn the_candidate_may_die_while_frontends_move_and_is_replaced_by_one_of_its_kind() {
+    check_swap(&[
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 2"),
+        ("e1.1 dies 9", "reclaim e1.1"),
+        ("after 0.2", "spawn e1.2"),
+        ("e1.2 model 8", "attach e1.2 to 2"),
+    ]);
+}
+
+#[test]
+fn term_during_a_swap_leaves_both_engines_to_their_frontends() {
+    check_swap(&[
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 2"),
+        ("TERM", "STOPPING; draining; drain f0.2; drain f1.1"),
+        ("f0.2 exits 0", "reclaim f0.2"),
+        ("f1.1 exits 0", "reclaim f1.1; stop e.1; stop e1.1"),
+    ]);
+}
+
+fn check_standby(script: &[(&str, &str)]) {
+    let (mut supervisor, mut now) =
+        (Supervisor::new(Settings { standby: true, ..settings(1) }, 1), Instant::now());
+    play(&mut supervisor, &mut now, script);
+}
+
+#[test]
+fn a_standby_is_loaded_when_the_first_engine_serves_and_takes_over_at_once() {
+    check_standby(&[
+        ("begin", "spawn e.1; spawn f0.1; starting"),
+        ("e.1 model 7", "arena 1"),
+        ("made 1", "attach e.1 to 1; attach f0.1 to 1; show 1"),
+        ("f0.1 ready 1", ""),
+        ("e.1 ready 1", "serving; READY; spawn e1.1"),
+        ("e1.1 model 7", ""),
+        ("e.1 dies 9", "reclaim e.1; attach e1.1 to 1; engine down"),
+        ("e1.1 ready 1", "serving"),
+        ("after 0.2", "spawn e.2"),
+        ("e.2 model 7", ""),
+        // A reload takes the standby's place, and gives it back.
+        ("HUP", "RELOADING; reload"),
+        ("reloaded engine", "kill e.2"),
+        ("e.2 dies 9", "reclaim e.2; spawn e.3"),
+        ("e.3 model 8", "arena 2"),
+        ("made 2", "attach e.3 to 2"),
+        ("e.3 ready 2", "drain f0.1; engine down"),
+        ("f0.1 exits 0", "reclaim f0.1; spawn f0.2; attach f0.2 to 2"),
+        ("f0.2 ready 2", "stop e1.1; show 2; drop arena 1; REPORT good; READY; serving"),
+        ("e1.1 exits 0", "reclaim e1.1; spawn e1.2"),
+    ]);
+}
+
+#[test]
+fn a_standby_that_cannot_use_its_configuration_is_done_without() {
+    check_standby(&[
+        ("begin", "spawn e.1; spawn f0.1; starting"),
+        ("e.1 model 7", "arena 1"),
+        ("made 1", "attach e.1 to 1; attach f0.1 to 1; show 1"),
+        ("f0.1 ready 1", ""),
+        ("e.1 ready 1", "serving; READY; spawn e1.1"),
+        ("e1.1 exits 78", "reclaim e1.1"),
+        ("after 60", ""),
+    ]);
 }

@@ -20,7 +20,7 @@ struct World {
     now: Instant,
     live: BTreeMap<ChildId, Process>,
     /// Dead, reaped, not yet reclaimed.
-    owed: Vec<ChildId>,
+    owed: Vec<(ChildId, Option<u32>)>,
     arenas: Vec<u32>,
     exited: Option<i32>,
     chance: fastrand::Rng,
@@ -29,8 +29,9 @@ struct World {
 
 impl World {
     fn new(frontends: u8, seed: u64) -> Self {
+        let settings = Settings { standby: seed % 3 == 0, ..settings(frontends) };
         Self {
-            supervisor: Supervisor::new(settings(frontends), seed),
+            supervisor: Supervisor::new(settings, seed),
             now: Instant::now(),
             live: BTreeMap::new(),
             owed: Vec::new(),
@@ -58,7 +59,7 @@ impl World {
                 let occupied = self.live.keys().any(|other| (other.kind, other.slot) == (id.kind, id.slot));
                 assert!(!occupied, "two live processes in the place of {id}");
                 assert!(
-                    !self.owed.iter().any(|o| (o.kind, o.slot) == (id.kind, id.slot)),
+                    !self.owed.iter().any(|(o, _)| (o.kind, o.slot) == (id.kind, id.slot)),
                     "{id} before the reclaim"
                 );
                 assert!(self.supervisor.phase() <= Phase::Draining, "{id} started while stopping");
@@ -66,6 +67,7 @@ impl World {
                     events.push(Event::SpawnFailed { child: id, error: "EAGAIN".to_owned() });
                 } else {
                     self.live.insert(id, Process::default());
+                    assert!(self.live.keys().filter(|id| id.kind == Kind::Engine).count() <= 2);
                 }
             }
             Action::Tell(id, order) => {
@@ -87,9 +89,14 @@ impl World {
                 events.push(Event::ArenaMade { generation });
             }
             Action::DropArena { generation } => self.arenas.retain(|&other| other != generation),
-            Action::Reclaim(id) => {
+            Action::Reclaim { child: id, arena } => {
+                let owed = self.owed.iter().position(|(owed, _)| *owed == id);
+                if let Some(owed) = owed {
+                    let (_, attached) = self.owed.remove(owed);
+                    let gone = attached.is_some_and(|attached| !self.arenas.contains(&attached));
+                    assert!(gone || arena == attached, "{id} held seats of {attached:?}, not of {arena:?}");
+                }
                 assert!(!self.live.contains_key(&id), "the seats of {id} were taken while it lives");
-                self.owed.retain(|&owed| owed != id);
             }
             Action::Kill(id, Force::Kill) => {
                 if let Some(process) = self.live.get_mut(&id) {
@@ -102,17 +109,28 @@ impl World {
                 }
             }
             Action::Exit { exit, .. } => self.exited = Some(exit as i32),
-            Action::Reload => events.push(match self.chance.bool() {
-                true => Event::Reloaded { frontends: true, restart: Vec::new() },
-                false => Event::ReloadRefused { error: "line 3".to_owned() },
+            Action::Reload => events.push(match self.chance.u8(..4) {
+                0 => Event::ReloadRefused { error: "line 3".to_owned() },
+                1 => Event::Reloaded { engine: false, frontends: true, restart: Vec::new() },
+                _ => {
+                    self.model += 1;
+                    Event::Reloaded { engine: true, frontends: true, restart: Vec::new() }
+                }
             }),
-            Action::Publish(_) | Action::Notify(_) | Action::Revert | Action::Log(..) => {}
+            Action::Show { generation } => {
+                assert!(self.arenas.contains(&generation), "arena {generation} is shown and gone");
+            }
+            Action::Publish(_)
+            | Action::Notify(_)
+            | Action::Revert
+            | Action::Report { .. }
+            | Action::Log(..) => {}
         }
     }
 
     fn end(&mut self, id: ChildId, how: Ending) {
-        self.live.remove(&id);
-        self.owed.push(id);
+        let attached = self.live.remove(&id).and_then(|process| process.attached);
+        self.owed.push((id, attached));
         self.tell(Event::Exited { child: id, how });
     }
 
@@ -182,7 +200,13 @@ fn play(frontends: u8, seed: u64, turns: u32) {
     }
     match world.exited {
         Some(code) => assert_eq!(code, 70, "only a crash loop may end the service by itself"),
-        None => assert_eq!(world.supervisor.state(), State::Ready, "it recovers"),
+        None => {
+            assert_eq!(world.supervisor.state(), State::Ready, "it recovers");
+            assert!(world.supervisor.reload.is_idle(), "a reload ends");
+            let spare = usize::from(world.supervisor.settings.standby);
+            assert_eq!(world.live.len(), 1 + spare + usize::from(frontends), "nobody is left over");
+            assert_eq!(world.arenas.len(), 1, "no arena is left over");
+        }
     }
     if world.exited.is_none() {
         world.tell(Event::Signal(Signal::Term));
