@@ -29,7 +29,7 @@ struct World {
 
 impl World {
     fn new(frontends: u8, seed: u64) -> Self {
-        let settings = Settings { standby: seed % 3 == 0, ..settings(frontends) };
+        let settings = Settings { standby: seed.is_multiple_of(3), ..settings(frontends) };
         Self {
             supervisor: Supervisor::new(settings, seed),
             now: Instant::now(),
