@@ -84,8 +84,8 @@ fn serve(
                 engine.board.engine(boot.slot).set_state(ProcessState::Draining);
                 draining = Some(Instant::now() + timeout);
             }
-            Ok(Received { message: ToChild::Boot(_), .. }) => {
-                return Err(EngineError::Control("a second boot".to_owned()));
+            Ok(Received { message: ToChild::Boot(_) | ToChild::HandOver { .. }, .. }) => {
+                return Err(EngineError::Control("a message out of place".to_owned()));
             }
             Err(RecvTimeoutError::Timeout) => {}
             // The supervisor has gone, and with it everybody who could submit or read.

@@ -223,7 +223,9 @@ impl Frontend {
                     }
                     return say(sender, FromChild::Drained);
                 }
-                ToChild::Boot(_) => return Err(RunError::Boot("a second boot packet came")),
+                ToChild::Boot(_) | ToChild::HandOver { .. } => {
+                    return Err(RunError::Boot("a message out of place came"));
+                }
             }
         }
     }

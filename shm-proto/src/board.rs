@@ -5,12 +5,14 @@
 //! written by all, with an atomic maximum. Everything is Relaxed: these are figures, no decision about memory
 //! hangs on them. A replaced process goes on counting in its slot's block, so nothing is lost with it.
 
+mod heritage;
 mod histogram;
 mod layout;
 mod process;
 mod segment;
 mod visitors;
 
+pub use heritage::Heritage;
 pub use histogram::Histogram;
 pub use process::{Process, ProcessFigures};
 pub use segment::{Board, BoardError, Created, list};

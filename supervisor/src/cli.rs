@@ -22,6 +22,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Make a running service take up its configuration and model files anew, and wait until it has
     Reload(OperateArgs),
+    /// Make a running service become the program that lies where it was started from, and wait until that serves
+    Upgrade(OperateArgs),
     /// Look at a model file, or fetch one
     #[command(subcommand)]
     Model(ModelCommand),

@@ -18,6 +18,9 @@ mod deaths;
 mod engines;
 mod reload;
 mod shutdown;
+mod upgrade;
+
+pub use shutdown::LAST_CALL;
 
 use child::{Child, ChildId, Kind, Life};
 use event::{Action, Event, Message, Notice, Signal, State};
@@ -134,12 +137,13 @@ impl Supervisor {
             (_, Event::Signal(Signal::Usr1)) => {
                 self.log(Level::INFO, "SIGUSR1: no log file is open (logs go to stderr), nothing to reopen");
             }
-            (_, Event::Signal(Signal::Usr2)) => {
-                self.log(
-                    Level::WARN,
-                    "SIGUSR2: handing over to a new binary is not offered; restart the service",
-                );
+            (Starting | Running, Event::Signal(Signal::Usr2)) => self.upgrade_wanted(),
+            (Draining | Stopping, Event::Signal(Signal::Usr2)) => {
+                self.log(Level::WARN, "SIGUSR2: not upgrading, the service is stopping");
             }
+            (Starting | Running, Event::ProgramChecked { error }) => self.program_checked(error),
+            (Starting | Running, Event::HandOverFailed { error }) => self.upgrade_refused(&error),
+            (Draining | Stopping, Event::ProgramChecked { .. } | Event::HandOverFailed { .. }) => {} // nobody serves with it
         }
         self.settle(now);
         std::mem::take(&mut self.actions)
@@ -270,7 +274,7 @@ impl Supervisor {
             self.phase = Phase::Running;
             self.publish();
             self.act(Action::Notify(Notice::Ready));
-            self.reload_if_wanted();
+            self.change_if_wanted();
         }
         self.keep_standby();
         self.publish();

@@ -4,17 +4,21 @@
 //! One thread, one poll(2). It is the parent of every child and, as PID 1, of every orphan: whoever dies is reaped here.
 
 mod arenas;
+mod former;
 mod process;
+mod trial;
 
 use crate::config::{self, Config, Sources};
 use crate::core::child::{ChildId, Kind};
 use crate::core::event::{Action, Ending, Event, Exit, Force, Notice, Order, Signal, State};
 use crate::core::pulse::Pulses;
-use crate::core::{Phase, Supervisor};
+use crate::core::{LAST_CALL, Phase, Supervisor};
+use crate::handover::{self, Former, Handover};
 use crate::logging::{self, LevelHandle};
 use crate::spawn::Program;
 use crate::systemd;
 use arenas::Arenas;
+use former::Predecessor;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,17 +27,18 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use process::Process;
 use shm_proto::arena::Bells;
-use shm_proto::board::{Board, ServiceState};
+use shm_proto::board::{Board, Heritage, ProcessState, ServiceState};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Level;
+use trial::Trial;
 
 /// How often heartbeats are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -56,6 +61,22 @@ pub struct Parts {
     pub program: Program,
     /// Changes the log level at a reload.
     pub level: LevelHandle,
+    /// Where an upgrade looks for the next program.
+    pub path: PathBuf,
+    /// What the program before this one left.
+    pub handover: Option<Handover>,
+    /// What its children count on.
+    pub heritage: Option<Heritage>,
+}
+
+/// How it ended.
+pub struct Outcome {
+    /// The exit code.
+    pub exit: Exit,
+    /// Why, when it is not 0.
+    pub why: Option<String>,
+    /// The program before this one still serves: it may go on.
+    pub way_back: Option<Handover>,
 }
 
 /// The supervisor's process.
@@ -81,6 +102,10 @@ pub struct Driver {
     arenas: Arenas,
     pulses: Pulses,
     signals: SignalDelivery<UnixStream, SignalOnly>,
+    path: PathBuf,
+    predecessor: Predecessor,
+    /// The program that may become our successor.
+    trial: Option<Trial>,
     watchdog: Option<Duration>,
     announced: bool,
     exit: Option<(Exit, Option<String>)>,
@@ -92,9 +117,10 @@ impl Driver {
     /// # Errors
     /// When descriptors run out.
     pub fn new(parts: Parts) -> std::io::Result<Self> {
-        let Parts { sources, config, board, listeners, program, level } = parts;
+        let Parts { sources, config, board, listeners, program, level, path, handover, heritage } = parts;
         let (read, write) = UnixStream::pair()?;
         let signals = SignalDelivery::with_pipe(read, write, SignalOnly, SIGNALS)?;
+        handover::hold_signals(false)?;
         let bells = Bells::create(u32::from(config.service.procs()))?;
         let copies = || bells.fds().map(|fd| fd.try_clone_to_owned()).collect::<std::io::Result<Vec<_>>>();
         let engine_fds = copies()?.into();
@@ -117,20 +143,31 @@ impl Driver {
             arenas: Arenas::default(),
             pulses: Pulses::default(),
             signals,
+            path,
+            predecessor: Predecessor::new(handover, heritage),
+            trial: None,
             watchdog: systemd::watchdog_interval(),
             announced: false,
             exit: None,
         })
     }
 
-    /// Supervises until the core says that it is over. Returns the exit code and, when it is not 0, why.
-    pub fn run(mut self) -> (Exit, Option<String>) {
+    /// Supervises until the core says that it is over, and nobody of the program before this one is left.
+    pub fn run(mut self) -> Outcome {
+        if let Some((change, _)) = self.predecessor.change() {
+            self.board.continue_changes(change);
+        }
         self.feed(Event::Begin);
         let mut tick = Instant::now();
         let mut pinged = tick;
         loop {
-            if let Some(exit) = self.exit.take() {
-                return exit;
+            if let Some((exit, why)) = self.exit.take() {
+                let way_back = if exit == Exit::Clean { None } else { self.predecessor.take_way_back() };
+                self.predecessor.retire(self.config.service.drain_timeout + LAST_CALL);
+                if way_back.is_some() || self.predecessor.is_gone() {
+                    return Outcome { exit, why, way_back };
+                }
+                self.exit = Some((exit, why));
             }
             let deadline = self.core.deadline().map_or(tick, |at| at.min(tick));
             self.wait(deadline.saturating_duration_since(Instant::now()));
@@ -209,7 +246,7 @@ impl Driver {
                 }
             };
             let Some(index) = self.processes.iter().position(|process| process.pid == pid) else {
-                tracing::debug!(%pid, "reaped an orphan");
+                self.reaped_other(pid, how);
                 continue;
             };
             let mut process = self.processes.swap_remove(index);
@@ -226,7 +263,24 @@ impl Driver {
         }
     }
 
+    /// Somebody who is no child of the core's.
+    fn reaped_other(&mut self, pid: Pid, how: Ending) {
+        if let Some(trial) = self.trial.take_if(|trial| trial.pid() == pid) {
+            let error = (how != Ending::Code(0)).then(|| trial.complaint(how));
+            self.feed(Event::ProgramChecked { error });
+        } else if self.predecessor.reaped(pid) {
+            tracing::info!(%pid, "a process of the former program {how}");
+            self.predecessor.watch(&self.board, Instant::now());
+        } else {
+            tracing::debug!(%pid, "reaped an orphan");
+        }
+    }
+
     fn tick(&mut self, now: Instant) {
+        self.predecessor.watch(&self.board, now);
+        if let Some(trial) = &mut self.trial {
+            trial.watch(now);
+        }
         self.board.beat();
         self.board.set_today(today());
         if let Some(counts) = self.arenas.counts() {
@@ -305,6 +359,18 @@ impl Driver {
                     self.stamp = stamp;
                 }
             }
+            Action::CheckProgram => {
+                self.board.begin_change();
+                tracing::info!(program = %self.path.display(), "upgrade: trying the new program");
+                match Trial::start(&self.path, self.config.service.start_timeout) {
+                    Ok(trial) => self.trial = Some(trial),
+                    Err(error) => {
+                        let error = Some(format!("{}: {error}", self.path.display()));
+                        return Some(Event::ProgramChecked { error });
+                    }
+                }
+            }
+            Action::HandOver => return Some(Event::HandOverFailed { error: self.hand_over() }),
             Action::Report { good, text } => self.board.end_change(good, &text),
             Action::Log(Level::ERROR, text) => tracing::error!("{text}"),
             Action::Log(Level::WARN, text) => tracing::warn!("{text}"),
@@ -370,6 +436,54 @@ impl Driver {
         let procs = self.config.service.procs();
         let (address, model) = (self.board.listen(), self.board.model());
         tracing::info!(%address, "serving {model} on http://{address} with {procs} frontends");
+        if let Some((_, refused)) = self.predecessor.change() {
+            self.predecessor.retire(self.config.service.drain_timeout + LAST_CALL);
+            match refused {
+                None => {
+                    self.board.end_change(true, concat!("upgraded to detectd ", env!("CARGO_PKG_VERSION")))
+                }
+                Some(why) => {
+                    let text = format!("the upgrade was taken back, nothing changed: {why}");
+                    tracing::error!("{text}");
+                    self.board.end_change(false, &text);
+                }
+            }
+        }
+    }
+
+    /// Becomes the program at `path`. Returns only when that fails: why.
+    fn hand_over(&mut self) -> String {
+        let timeout = self.config.service.drain_timeout;
+        let mut former = Vec::new();
+        for process in &mut self.processes {
+            let ready = block(&self.board, process.id).state() == ProcessState::Ready;
+            let line = if ready { process.hand_over(timeout) } else { None };
+            if line.is_none() {
+                // It does not serve, or does not listen: nobody will miss it.
+                let _ = kill(process.pid, Number::SIGKILL);
+            }
+            former.push(Former { pid: process.pid, kind: process.id.kind, line });
+        }
+        let attempt = || -> std::io::Result<std::io::Error> {
+            for leaving in self.predecessor.leaving() {
+                let line = leaving.line.as_ref().map(OwnedFd::try_clone).transpose()?;
+                former.push(Former { pid: leaving.pid, kind: leaving.kind, line });
+            }
+            let bells = usize::from(self.config.service.procs());
+            let listeners = self.frontend_fds.iter().skip(bells).map(OwnedFd::try_clone);
+            let handover = Handover {
+                listeners: listeners.collect::<std::io::Result<_>>()?,
+                former,
+                exe: self.program.exe()?,
+                path: self.path.clone(),
+                arguments: std::env::args_os().collect(),
+                change: self.board.changes().begun,
+                config: serde_json::to_value(&self.config)?,
+                refused: None,
+            };
+            Ok(handover.to_path())
+        };
+        attempt().unwrap_or_else(|error| error).to_string()
     }
 
     fn reload(&mut self) -> Event {

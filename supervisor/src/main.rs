@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod core;
 mod driver;
+mod handover;
 mod inspect;
 mod logging;
 mod operate;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Check(args) => alone().and_then(|()| check::run(&args)),
         Command::Status(args) => status::run(&args),
         Command::Reload(args) => operate::run(&args, Signal::SIGHUP),
+        Command::Upgrade(args) => operate::run(&args, Signal::SIGUSR2),
         Command::Model(ModelCommand::Inspect(args)) => alone().and_then(|()| inspect::run(&args)),
         Command::Model(ModelCommand::Pull(args)) => pull::run(&args),
         Command::Role(args) => role::run(&args),

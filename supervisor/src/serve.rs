@@ -2,36 +2,72 @@
 
 use crate::cli::ConfigArgs;
 use crate::driver::{Driver, Parts};
+use crate::handover::{self, Handover};
 use crate::spawn::Program;
 use crate::{Failure, config, logging, sockets};
-use shm_proto::board::Board;
+use shm_proto::board::{Board, Heritage};
 use shm_proto::control::{Exit, use_writable_folder};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
-/// Serves until told to stop.
+/// Serves until told to stop. What comes after another program in the same process goes back to that one when it cannot serve.
 pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
+    let mut handover =
+        handover::receive().map_err(|error| Failure::internal(format!("{}: {error}", handover::VARIABLE)))?;
+    let outcome = serve(args, &mut handover);
+    if let (Err(failure), Some(mut handover)) = (&outcome, handover)
+        && handover.refused.is_none()
+    {
+        let error = handover.go_back(&failure.why);
+        return Err(Failure::internal(format!("{}; and there is no way back: {error}", failure.why)));
+    }
+    outcome
+}
+
+fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failure> {
     // First of all: it keeps descriptor 3 free for the children's sockets.
     let program = Program::open()
         .map_err(|error| Failure::internal(format!("/proc/self/exe: {error}; /proc must be mounted")))?;
     let sources = args.sources();
-    let config = config::load(&sources).map_err(Failure::usage)?;
+    let config = match &*handover {
+        Some(Handover { refused: Some(_), config, .. }) => {
+            serde_json::from_value(config.clone()).map_err(Failure::internal)?
+        }
+        _ => config::load(&sources).map_err(Failure::usage)?,
+    };
     let level = logging::start(&config.log, "supervisor", None).map_err(Failure::internal)?;
-    let listeners = sockets::listen(&config.service).map_err(Failure::usage)?;
+    let listeners = match &*handover {
+        Some(handover) => {
+            let copies = handover.listeners.iter().map(|socket| socket.try_clone().map(TcpListener::from));
+            copies.collect::<std::io::Result<_>>().map_err(Failure::internal)?
+        }
+        None => sockets::listen(&config.service).map_err(Failure::usage)?,
+    };
+    let path = match &*handover {
+        Some(handover) => handover.path.clone(),
+        None => std::env::current_exe().map_err(Failure::internal)?,
+    };
     let address = listeners[0].local_addr().map_err(Failure::internal)?;
     let name = service_name(&config.service.name, address);
     raise_file_limit();
     let created = Board::create(&name, u32::from(config.service.procs())).map_err(Failure::usage)?;
-    if let Some(pid) = created.removed {
+    let board = created.board;
+    let heritage = match (&*handover, created.old) {
+        (Some(_), Some(old)) => Some(Heritage::new(old, &board)),
+        _ => None,
+    };
+    if let (Some(pid), None) = (created.removed, &*handover) {
         tracing::warn!("removed the board that supervisor {pid} of '{name}' left behind when it died");
     }
-    let board = created.board;
     board.set_listen(&address.to_string());
     use_writable_folder();
-    let parts = Parts { sources, config, board, listeners, program, level };
+    let taken = handover.take();
+    let parts = Parts { sources, config, board, listeners, program, level, path, handover: taken, heritage };
     let driver = Driver::new(parts).map_err(Failure::internal)?;
-    match driver.run() {
-        (Exit::Clean, _) => Ok(()),
-        (exit, why) => Err(Failure { exit, why: why.unwrap_or_default() }),
+    let outcome = driver.run();
+    *handover = outcome.way_back;
+    match outcome.exit {
+        Exit::Clean => Ok(()),
+        exit => Err(Failure { exit, why: outcome.why.unwrap_or_default() }),
     }
 }
 

@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use shm_proto::control::{CONTROL_FD, ChildEnd};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -37,6 +37,18 @@ pub fn without_telemetry() -> io::Result<()> {
         command.arg0(name);
     }
     Err(command.args(arguments).env(NO_TELEMETRY.0, NO_TELEMETRY.1).exec())
+}
+
+/// Takes over a descriptor that the program before this one left open for it.
+///
+/// # Errors
+/// When none of that number is open.
+pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the number is only borrowed, for a call that fails where nothing is open.
+    fcntl(unsafe { BorrowedFd::borrow_raw(number) }, FcntlArg::F_GETFD)?;
+    // SAFETY: it is open, and nobody else in this program knows of it: `handover::receive` names each number once, before
+    // anything else has been opened that could have got it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// The executable, ready to be started again.
@@ -62,6 +74,14 @@ impl Program {
         Ok(Self { exe, _reserved: reserved })
     }
 
+    /// The file.
+    ///
+    /// # Errors
+    /// When descriptors run out.
+    pub fn exe(&self) -> io::Result<OwnedFd> {
+        self.exe.try_clone()
+    }
+
     /// Starts a child. It gets stdin from `/dev/null`, our stdout and stderr, `end`'s socket as descriptor 3 and nothing else;
     /// a process group of its own, so that Ctrl-C in a shell reaches the supervisor only; and SIGKILL when the supervisor dies.
     ///
@@ -79,6 +99,7 @@ impl Program {
             .args(["--rendezvous", &end.rendezvous])
             .args(["--log-level", &log.level, "--log-format", log.format.as_str()])
             .env(NO_TELEMETRY.0, NO_TELEMETRY.1)
+            .env_remove(crate::handover::VARIABLE)
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")

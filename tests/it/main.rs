@@ -12,3 +12,4 @@ mod processes; // who runs, who maps what, who replaces whom, how it ends
 mod real_models; // real models on real pictures, against the references
 mod reload; // new configurations and models under load, the standby
 mod start; // what is said when a service cannot start
+mod upgrade; // another program in the same process, under load

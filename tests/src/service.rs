@@ -53,7 +53,16 @@ pub fn executable() -> &'static Path {
 
 /// The executable with arguments, away from the caller's own settings.
 pub fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(executable());
+    command_of(executable(), args)
+}
+
+fn unique_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn command_of(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     for (key, _) in std::env::vars_os() {
         let ours = key.to_str().is_some_and(|key| key.starts_with("DETECTD_") && key != "DETECTD_CACHE");
         if ours || key == "NOTIFY_SOCKET" || key == "LISTEN_FDS" {
@@ -101,9 +110,34 @@ impl Service {
 
     /// Starts a service with these variables in its environment, and does not wait.
     pub fn launch_in(environment: &[(&str, &Path)], settings: &str, args: &[&str]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().expect("a folder");
+        let name = unique_name();
+        Self::run_program(executable(), name, folder, environment, settings, args)
+    }
+
+    /// Starts a service from a copy of the executable, [`Service::program`], that a test may replace.
+    pub fn start_copy(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("detectd");
+        std::fs::copy(executable(), &program).expect("room for the executable");
+        let mut service = Self::run_program(&program, unique_name(), folder, &[], settings, &[]);
+        service.wait_ready();
+        service
+    }
+
+    /// The executable of a service that was started from a copy.
+    pub fn program(&self) -> PathBuf {
+        self.folder().join("detectd")
+    }
+
+    fn run_program(
+        program: &Path,
+        name: String,
+        folder: TempDir,
+        environment: &[(&str, &Path)],
+        settings: &str,
+        args: &[&str],
+    ) -> Self {
         let base = format!(
             "[service]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nprocs = 2\n[log]\nformat = \"json\"\n"
         );
@@ -112,7 +146,7 @@ impl Service {
         let path = folder.path().join("config.toml");
         std::fs::write(&path, config.to_string()).expect("room for a configuration");
         let log = File::create(folder.path().join("log")).expect("room for a log");
-        let child = command(&["serve", "--config", path.to_str().expect("a path in UTF-8")])
+        let child = command_of(program, &["serve", "--config", path.to_str().expect("a path in UTF-8")])
             .args(args)
             .envs(environment.iter().copied())
             .stdout(log.try_clone().expect("a descriptor"))

@@ -93,6 +93,8 @@ pub struct Created {
     pub board: Board,
     /// The supervisor whose board lay there, when a dead one had left one.
     pub removed: Option<u32>,
+    /// That board, if this version can read it.
+    pub old: Option<Board>,
 }
 
 fn path_of(name: &str) -> PathBuf {
@@ -158,11 +160,12 @@ impl Board {
         let address = address.map_err(|errno| system(errno.to_string()))?;
         bind(socket.as_raw_fd(), &address).map_err(|_| in_use())?;
 
-        let mut removed = None;
+        let (mut removed, mut old) = (None, None);
         if let Ok(file) = open() {
             // Another network namespace has other sockets, and may share this folder.
             let Some(_lock) = lock(file) else { return Err(in_use()) };
-            removed = Some(Self::open(name).map_or(0, |board| board.supervisor()));
+            old = Self::open(name).ok();
+            removed = Some(old.as_ref().map_or(0, Self::supervisor));
             std::fs::remove_file(&path).map_err(|error| system(error.to_string()))?;
         }
 
@@ -199,7 +202,7 @@ impl Board {
         header.heartbeat.store(clock::now(), Relaxed);
         // Published last; pairs with `open`.
         header.magic.store(MAGIC, Release);
-        Ok(Created { board, removed })
+        Ok(Created { board, removed, old })
     }
 
     /// Opens the board of the service `name`, whether its supervisor lives or not.
@@ -452,11 +455,11 @@ impl Board {
             .min()
     }
 
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         self.region.one(0)
     }
 
-    fn block(&self, index: usize) -> Process<'_> {
+    pub(super) fn block(&self, index: usize) -> Process<'_> {
         Process { block: self.region.one::<Block>(layout::block_offset(index)) }
     }
 }

@@ -157,3 +157,34 @@ fn long_texts_are_cut_between_characters() {
     board.set_message(&"é".repeat(500));
     assert_eq!(board.message(), "é".repeat(120));
 }
+
+#[test]
+fn a_board_goes_on_where_another_one_stood() {
+    let old = Board::create(&name(), 3).expect("a board").board;
+    old.set_today(50);
+    old.frontend(0).add(Counter::Requests, 5);
+    old.frontend(2).add(Counter::Requests, 7);
+    old.engine(0).count_batch(4);
+    old.frontend(1).record(Stage::Total, 1_000_000);
+    old.visit(mix(1), mix(1));
+    old.quarantine(7, 100);
+    let reader = Board::open(old.name()).expect("it is there");
+    let new = Board::create(&name(), 2).expect("a board").board;
+    let mut heritage = Heritage::new(reader, &new);
+    new.set_today(50);
+    let requests = |slot| new.frontend(slot).counter(Counter::Requests);
+    assert_eq!((requests(0), requests(1)), (12, 0), "the third slot's are counted in the first");
+    assert_eq!(new.engine(0).figures().batch_sizes[4], 1);
+    assert_eq!(new.frontend(1).figures().stage(Stage::Total).count(), 1);
+    assert!(new.is_quarantined(7, 99));
+    assert_eq!(new.started(), old.started());
+    // Both go on: nothing is counted twice, nobody is two visitors.
+    old.frontend(0).add(Counter::Requests, 1);
+    new.frontend(0).add(Counter::Requests, 1);
+    old.visit(mix(1), mix(1));
+    old.visit(mix(2), mix(1));
+    heritage.take(&new);
+    heritage.take(&new);
+    assert_eq!((requests(0), requests(1)), (14, 0));
+    assert_eq!(new.days()[0], DayFigures { day: 50, pv: 3, uv: 2, ip: 1 });
+}

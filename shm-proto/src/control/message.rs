@@ -62,6 +62,12 @@ pub enum ToChild {
         /// Time for it.
         timeout: Duration,
     },
+    /// The supervisor is about to become another program, which cannot speak with this child: go on when the channel
+    /// closes, and drain when the control socket does. [`super::ControlReceiver`] keeps this to itself.
+    HandOver {
+        /// Time to drain then.
+        timeout: Duration,
+    },
 }
 
 impl ToChild {
@@ -69,7 +75,7 @@ impl ToChild {
     pub(super) fn long_text(&mut self) -> Option<&mut String> {
         match self {
             Self::Attach { description, .. } => Some(description),
-            Self::Boot(_) | Self::Drain { .. } => None,
+            Self::Boot(_) | Self::Drain { .. } | Self::HandOver { .. } => None,
         }
     }
 }

@@ -62,7 +62,8 @@ impl Line {
         Ok((Self { socket, stage }, ChildEnd { socket: child, rendezvous }))
     }
 
-    /// The descriptor to poll: readable when the child has said something or is gone.
+    /// The descriptor to poll: readable when the child has said something or is gone. A child that was told of a
+    /// [`ToChild::HandOver`] goes on as long as anybody holds a copy.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }

@@ -52,6 +52,29 @@ fn child_of(socket: OwnedFd, rendezvous: String) -> std::thread::JoinHandle<Stri
 }
 
 #[test]
+fn a_child_outlives_a_handover_and_drains_when_its_line_is_let_go() {
+    let (mut line, end) = Line::open(boot(), [].into()).expect("a line");
+    let child = std::thread::spawn(move || {
+        let (sender, mut receiver) = child::meet(&end.rendezvous, end.socket.into()).expect("a supervisor");
+        receiver.recv().expect("the boot message");
+        let begun = std::time::Instant::now();
+        let Received { message, .. } = receiver.recv().expect("the order");
+        assert!(matches!(message, ToChild::Drain { timeout } if timeout.as_secs() == 7), "{message:?}");
+        sender.send(FromChild::Drained).expect("that nobody hears it is no error");
+        begun.elapsed()
+    });
+    wait(&line);
+    line.receive().expect("it came");
+    line.send(ToChild::HandOver { timeout: std::time::Duration::from_secs(7) }, &[]).expect("sent");
+    let socket = line.fd().try_clone_to_owned().expect("a descriptor");
+    drop(line);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(!child.is_finished(), "the channel's end is not the order");
+    drop(socket);
+    assert!(child.join().expect("no panic").as_millis() >= 50);
+}
+
+#[test]
 fn a_child_boots_attaches_and_sees_its_supervisor_die() {
     let spare = || OwnedFd::from(tempfile::tempfile().expect("a file"));
     let (mut line, end) = Line::open(boot(), [spare(), spare()].into()).expect("a line");

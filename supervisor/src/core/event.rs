@@ -63,6 +63,16 @@ pub enum Event {
         /// Changed keys that only a restart of the service takes up.
         restart: Vec<String>,
     },
+    /// What [`Action::CheckProgram`] found.
+    ProgramChecked {
+        /// Why the program or what it would serve is no good; `None`: it is.
+        error: Option<String>,
+    },
+    /// This process could not become the other program.
+    HandOverFailed {
+        /// Why, in the system's words.
+        error: String,
+    },
     /// The new configuration is not valid; the old one stays in force.
     ReloadRefused {
         /// Which key, where, why.
@@ -198,9 +208,13 @@ pub enum Action {
     Reload,
     /// Go back to the configuration before the last `Reload`.
     Revert,
-    /// The reload has ended: tell whoever waits for it.
+    /// Try the program that lies where this one came from, with the same arguments; answered by `ProgramChecked`.
+    CheckProgram,
+    /// Become that program. The children go on until its own are ready. Answered by `HandOverFailed`, or by nothing.
+    HandOver,
+    /// The reload or upgrade has ended: tell whoever waits for it.
     Report {
-        /// Whether the new configuration is in force.
+        /// Whether what was asked for is in force.
         good: bool,
         /// One line: what changed, or why nothing did.
         text: String,

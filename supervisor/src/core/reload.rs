@@ -23,6 +23,8 @@ use tracing::Level;
 pub struct Reload {
     /// One more was asked for meanwhile.
     wanted: bool,
+    /// An upgrade was.
+    pub(super) upgrade_wanted: bool,
     stage: Stage,
     candidate: Candidate,
     /// Slots still to be replaced.
@@ -47,6 +49,8 @@ enum Stage {
     Rolling(u8),
     /// The same, back to the old configuration.
     RollingBack(u8),
+    /// No reload: another program is being tried, and this process is about to become it.
+    Upgrading,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl Reload {
     /// Whether none is under way.
     #[cfg(test)]
     pub fn is_idle(&self) -> bool {
-        self.stage == Stage::Idle && !self.wanted
+        self.stage == Stage::Idle && !self.wanted && !self.upgrade_wanted
     }
 
     /// Whether the spare place belongs to a candidate.
@@ -78,7 +82,7 @@ impl Supervisor {
         match self.reload.stage {
             Stage::Loading => !self.is_candidate(id),
             Stage::Rolling(_) => self.reload.has_candidate() && self.serves(id),
-            Stage::Idle | Stage::Reading | Stage::RollingBack(_) => false,
+            Stage::Idle | Stage::Reading | Stage::RollingBack(_) | Stage::Upgrading => false,
         }
     }
 
@@ -94,21 +98,37 @@ impl Supervisor {
         self.reload.wanted = true;
         if self.phase == Phase::Starting {
             self.log(Level::INFO, "SIGHUP: the configuration is read again once the service has started");
-        } else if self.reload.stage != Stage::Idle {
-            self.log(Level::INFO, "SIGHUP: a reload is under way; another one follows it");
+        } else if self.is_changing() {
+            self.log(Level::INFO, "SIGHUP: a reload or upgrade is under way; a reload follows it");
         }
-        self.reload_if_wanted();
+        self.change_if_wanted();
     }
 
-    pub(super) fn reload_if_wanted(&mut self) {
-        if self.phase == Phase::Running
-            && self.reload.stage == Stage::Idle
-            && std::mem::take(&mut self.reload.wanted)
-        {
-            self.reload.stage = Stage::Reading;
-            self.act(Action::Notify(Notice::Reloading));
-            self.act(Action::Reload);
+    /// Begins what was asked for, once there is nothing else to finish.
+    pub(super) fn change_if_wanted(&mut self) {
+        if self.phase != Phase::Running || self.reload.stage != Stage::Idle {
+            return;
         }
+        let (stage, action) = if std::mem::take(&mut self.reload.wanted) {
+            (Stage::Reading, Action::Reload)
+        } else if std::mem::take(&mut self.reload.upgrade_wanted) {
+            (Stage::Upgrading, Action::CheckProgram)
+        } else {
+            return;
+        };
+        self.reload.stage = stage;
+        self.act(Action::Notify(Notice::Reloading));
+        self.act(action);
+    }
+
+    /// Whether a change is under way.
+    pub(super) fn is_changing(&self) -> bool {
+        self.reload.stage != Stage::Idle
+    }
+
+    /// Whether that is an upgrade.
+    pub(super) fn is_upgrading(&self) -> bool {
+        self.reload.stage == Stage::Upgrading
     }
 
     pub(super) fn reloaded(&mut self, engine: bool, frontends: bool, restart: &[String], now: Instant) {
@@ -263,7 +283,7 @@ impl Supervisor {
         self.report(outcome);
     }
 
-    fn report(&mut self, outcome: Result<(), String>) {
+    pub(super) fn report(&mut self, outcome: Result<(), String>) {
         self.reload.stage = Stage::Idle;
         self.reload.replaced.clear();
         self.reload.queue.clear();
@@ -278,6 +298,6 @@ impl Supervisor {
         self.act(Action::Report { good: outcome.is_ok(), text });
         self.act(Action::Notify(Notice::Ready));
         self.act(Action::Notify(Notice::Status(status)));
-        self.reload_if_wanted();
+        self.change_if_wanted();
     }
 }

@@ -96,6 +96,13 @@ impl Process {
         }
     }
 
+    /// Tells the child that it is about to be another program's, and copies the line for that one. `None` when it does not
+    /// listen.
+    pub fn hand_over(&mut self, timeout: Duration) -> Option<OwnedFd> {
+        self.line.send(ToChild::HandOver { timeout }, &[]).ok()?;
+        self.line.fd().try_clone_to_owned().ok()
+    }
+
     /// Sends the orders that had to wait.
     pub fn send_waiting(&mut self, arenas: &Arenas) {
         while let Some(order) = self.waiting.first() {

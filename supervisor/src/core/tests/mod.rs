@@ -76,6 +76,8 @@ pub fn words(action: &Action) -> Option<String> {
         Action::Notify(Notice::Reloading) => "RELOADING".to_owned(),
         Action::Notify(Notice::Stopping) => "STOPPING".to_owned(),
         Action::Notify(Notice::Status(_)) | Action::Log(..) => return None,
+        Action::CheckProgram => "check program".to_owned(),
+        Action::HandOver => "hand over".to_owned(),
         Action::Reload => "reload".to_owned(),
         Action::Revert => "revert".to_owned(),
         Action::Exit { exit, .. } => format!("exit {}", *exit as i32),

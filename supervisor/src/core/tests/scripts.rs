@@ -36,6 +36,9 @@ fn parse(text: &str) -> Event {
         ["reloaded", "nothing"] => {
             Event::Reloaded { engine: false, frontends: false, restart: vec!["service.procs".to_owned()] }
         }
+        ["program", "good"] => Event::ProgramChecked { error: None },
+        ["program", "bad"] => Event::ProgramChecked { error: Some("no such model".to_owned()) },
+        ["no", "exec"] => Event::HandOverFailed { error: "permission denied".to_owned() },
         ["refused"] => Event::ReloadRefused { error: "config.toml:3: unknown key".to_owned() },
         [who, "model", number] => say(who, Message::Model(model(number.parse().expect("number")))),
         [who, "ready", arena] => say(who, Message::Ready { generation: arena.parse().expect("generation") }),
@@ -342,7 +345,7 @@ fn term_ends_a_reload() {
 
 #[test]
 fn signals_without_a_meaning_here_change_nothing() {
-    check_up(&[("USR1", ""), ("USR2", ""), ("begin", "")]);
+    check_up(&[("USR1", ""), ("begin", "")]);
 }
 
 #[test]
@@ -499,5 +502,57 @@ fn a_standby_that_cannot_use_its_configuration_is_done_without() {
         ("e.1 ready 1", "serving; READY; spawn e1.1"),
         ("e1.1 exits 78", "reclaim e1.1"),
         ("after 60", ""),
+    ]);
+}
+
+const READY: [(&str, &str); 5] = [
+    ("begin", "spawn e.1; spawn f0.1; starting"),
+    ("e.1 model 7", "arena 1"),
+    ("made 1", "attach e.1 to 1; attach f0.1 to 1; show 1"),
+    ("f0.1 ready 1", ""),
+    ("e.1 ready 1", "serving; READY"),
+];
+
+fn check_ready(script: &[(&str, &str)]) {
+    let (mut supervisor, mut now) = (Supervisor::new(settings(1), 1), Instant::now());
+    play(&mut supervisor, &mut now, &READY);
+    play(&mut supervisor, &mut now, script);
+}
+
+#[test]
+fn an_upgrade_tries_the_program_first_and_changes_nothing_when_it_fails() {
+    check_ready(&[
+        ("USR2", "RELOADING; check program"),
+        ("program bad", "REPORT bad; READY"),
+        ("USR2", "RELOADING; check program"),
+        ("program good", "hand over"),
+        ("no exec", "REPORT bad; READY"),
+    ]);
+}
+
+#[test]
+fn changes_wait_for_each_other() {
+    check_ready(&[
+        ("USR2", "RELOADING; check program"),
+        ("HUP", ""),
+        ("USR2", ""),
+        ("program bad", "REPORT bad; READY; RELOADING; reload"),
+        ("reloaded nothing", "REPORT good; READY; RELOADING; check program"),
+        ("program good", "hand over"),
+    ]);
+}
+
+#[test]
+fn a_service_that_is_not_ready_does_not_hand_over() {
+    check_ready(&[
+        ("USR2", "RELOADING; check program"),
+        ("e.1 dies 9", "reclaim e.1; engine down"),
+        ("program good", "REPORT bad; READY"),
+    ]);
+    check_ready(&[
+        ("USR2", "RELOADING; check program"),
+        ("TERM", "STOPPING; draining; drain f0.1"),
+        ("program good", ""),
+        ("USR2", ""),
     ]);
 }

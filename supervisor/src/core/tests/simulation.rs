@@ -24,6 +24,8 @@ struct World {
     arenas: Vec<u32>,
     exited: Option<i32>,
     chance: fastrand::Rng,
+    /// What takes its time.
+    later: Vec<Event>,
     model: u64,
 }
 
@@ -39,6 +41,7 @@ impl World {
             exited: None,
             chance: fastrand::Rng::with_seed(seed),
             model: 1,
+            later: Vec::new(),
         }
     }
 
@@ -120,6 +123,12 @@ impl World {
             Action::Show { generation } => {
                 assert!(self.arenas.contains(&generation), "arena {generation} is shown and gone");
             }
+            Action::CheckProgram => {
+                let error = self.chance.bool().then(|| "no program".to_owned());
+                self.later.push(Event::ProgramChecked { error });
+            }
+            // What follows when it works is another program's story.
+            Action::HandOver => events.push(Event::HandOverFailed { error: "ENOEXEC".to_owned() }),
             Action::Publish(_)
             | Action::Notify(_)
             | Action::Revert
@@ -173,6 +182,11 @@ impl World {
         if self.supervisor.deadline().is_some_and(|at| at <= self.now) {
             self.tell(Event::Timer);
         }
+        if self.chance.u8(..4) == 0
+            && let Some(event) = self.later.pop()
+        {
+            self.tell(event);
+        }
         let ids: Vec<ChildId> = self.live.keys().copied().collect();
         for id in ids {
             self.live_on(id, calm);
@@ -189,7 +203,8 @@ fn play(frontends: u8, seed: u64, turns: u32) {
     for _ in 0..turns {
         world.turn(false);
         if world.exited.is_none() && world.chance.u8(..60) == 0 {
-            world.tell(Event::Signal(Signal::Hup));
+            let signal = if world.chance.u8(..4) == 0 { Signal::Usr2 } else { Signal::Hup };
+            world.tell(Event::Signal(signal));
         }
     }
     // A calm time: everybody who can be ready becomes ready.

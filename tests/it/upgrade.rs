@@ -1,0 +1,123 @@
+//! `detectd upgrade` under load: another program in the same process, a file that is none, one that cannot serve.
+
+use e2e::load::Load;
+use e2e::pictures::{COLOURS, plain};
+use e2e::service::{Service, executable, run, wait_for, with_model};
+use nix::sys::signal::Signal;
+use shm_proto::board::Counter;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+const RED: [u8; 3] = COLOURS[0].1;
+
+fn upgrade(service: &Service) -> Output {
+    run(&["upgrade", "--name", service.name(), "--timeout", "60s"])
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Puts another file in the program's place in one step, as a package does.
+fn replace(service: &Service, content: &[u8]) {
+    let new = service.folder().join("new");
+    std::fs::write(&new, content).expect("room");
+    std::fs::set_permissions(&new, PermissionsExt::from_mode(0o755)).expect("our file");
+    std::fs::rename(&new, service.program()).expect("the same folder");
+}
+
+fn requests(service: &Service) -> u64 {
+    let board = service.board();
+    (0..board.frontends() as u8).map(|slot| board.frontend(slot).counter(Counter::Requests)).sum()
+}
+
+/// Processes whose parent is the supervisor.
+fn children(service: &Service) -> Vec<String> {
+    let path = format!("/proc/{0}/task/{0}/children", service.pid());
+    let text = std::fs::read_to_string(path).expect("our child");
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_new_program_takes_over_in_the_same_process_and_nobody_notices() {
+    let service = Service::start_copy(&with_model("yolov8"));
+    let real = std::fs::read(executable()).expect("the executable");
+    let load = Load::start(&service.url(), 4, &plain(RED));
+    for _ in 0..3 {
+        load.more(20);
+        replace(&service, &real);
+        let (before, counted) = (service.frontends(), requests(&service));
+        let output = upgrade(&service);
+        assert!(output.status.success(), "{}\n{}", errors(&output), service.log());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("upgraded to detectd"));
+        assert!(service.frontends().iter().all(|pid| !before.contains(pid)), "they are new processes");
+        assert!(requests(&service) >= counted, "what was counted is kept");
+        load.more(20);
+    }
+    let outcome = load.stop();
+    outcome.assert_clean("three upgrades");
+    wait_for("the former processes to leave", || (children(&service).len() == 3).then_some(()));
+    assert!(requests(&service) >= outcome.answered, "nobody's answers are forgotten");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", service.pid())).expect("our child").count();
+    assert!(upgrade(&service).status.success());
+    wait_for("the former processes to leave", || (children(&service).len() == 3).then_some(()));
+    let now = std::fs::read_dir(format!("/proc/{}/fd", service.pid())).expect("our child").count();
+    assert!(now <= open + 1, "{open} descriptors became {now}");
+    assert!(service.stop().success());
+}
+
+#[test]
+fn what_cannot_serve_is_refused_and_changes_nothing() {
+    let service = Service::start_copy(&with_model("yolov8"));
+    let real = std::fs::read(executable()).expect("the executable");
+    let load = Load::start(&service.url(), 2, &plain(RED));
+    let before = service.frontends();
+    replace(&service, b"no program at all");
+    let output = upgrade(&service);
+    assert_eq!(output.status.code(), Some(78), "{}", errors(&output));
+    assert!(errors(&output).contains("nothing changed"), "{}", errors(&output));
+    replace(&service, &real);
+    let good = service.config();
+    service.change("frontend", "deadlin", "1s");
+    let output = upgrade(&service);
+    assert_eq!(output.status.code(), Some(78), "{}", errors(&output));
+    assert!(errors(&output).contains("deadlin"), "{}", errors(&output));
+    assert_eq!(service.frontends(), before, "no process was touched");
+    service.write_config(&good);
+    assert!(upgrade(&service).status.success());
+    load.stop().assert_clean("refused upgrades");
+}
+
+#[test]
+fn a_program_that_does_not_become_ready_is_taken_back() {
+    let service = Service::start_copy(&with_model("yolov8"));
+    let real = executable().display();
+    let load = Load::start(&service.url(), 2, &plain(RED));
+    // One refuses its arguments at once, the other finds no model when everything else is there.
+    for (wrong, word) in
+        [("service.procs=9999", "service.procs"), ("model.path=/nowhere.onnx", "/nowhere.onnx")]
+    {
+        let script = format!("#!/bin/sh\n[ $1 = check ] && exit 0\nexec {real} \"$@\" --set {wrong}\n");
+        replace(&service, script.as_bytes());
+        let output = upgrade(&service);
+        assert_eq!(output.status.code(), Some(78), "{}\n{}", errors(&output), service.log());
+        assert!(errors(&output).contains(word), "{word}? {}", errors(&output));
+        load.more(20);
+        wait_for("the former processes to leave", || (children(&service).len() == 3).then_some(()));
+    }
+    // The program that serves has lost nothing: neither its arguments nor the place where it looks for the next one.
+    replace(&service, &std::fs::read(executable()).expect("the executable"));
+    let output = upgrade(&service);
+    assert!(output.status.success(), "{}", errors(&output));
+    load.more(20);
+    load.stop().assert_clean("two programs that could not serve");
+}
+
+#[test]
+fn a_service_that_is_stopped_in_the_middle_of_an_upgrade_stops() {
+    let mut service = Service::start_copy(&with_model("yolov8"));
+    service.signal(Signal::SIGUSR2);
+    wait_for("the upgrade to begin", || service.log().contains("handing over").then_some(()));
+    service.signal(Signal::SIGTERM);
+    assert!(service.wait().success(), "{}", service.log());
+}
