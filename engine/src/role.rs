@@ -55,7 +55,8 @@ fn serve(
     if sender.send(announce(&model)?).is_err() {
         return Ok(());
     }
-    let longest = warm(&model, &file.path, &board, boot.slot)?;
+    let Warmed { longest, per_image } = warm(&model, &file.path, &board, boot.slot)?;
+    board.engine(boot.slot).set_image_nanos(per_image.as_nanos() as u64);
 
     // What it is until it is given an arena, which the first engine is at once.
     board.engine(boot.slot).set_state(ProcessState::Standby);
@@ -190,10 +191,18 @@ impl Engine<'_> {
     }
 }
 
-/// Runs every batch size that may be formed, and returns the longest time. Each runs twice: the first run of a size
-/// may search for algorithms and allocate, the second is what the size costs.
-fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Duration, EngineError> {
-    let mut longest = Duration::ZERO;
+/// What warming up has shown.
+struct Warmed {
+    /// The longest run.
+    longest: Duration,
+    /// The least time an image takes, at the batch size that is best for it.
+    per_image: Duration,
+}
+
+/// Runs every batch size that may be formed. Each runs twice: the first run of a size may search for algorithms and allocate, the
+/// second is what the size costs.
+fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Warmed, EngineError> {
+    let mut warmed = Warmed { longest: Duration::ZERO, per_image: Duration::MAX };
     let sizes = match model.runner.plan().fixed_batch {
         Some(_) => 1..=1,
         None => 1..=model.facts.max_batch,
@@ -206,9 +215,11 @@ fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Duration,
             took
         };
         run()?;
-        longest = longest.max(run()?);
+        let took = run()?;
+        warmed.longest = warmed.longest.max(took);
+        warmed.per_image = warmed.per_image.min(took / images);
     }
-    Ok(longest)
+    Ok(warmed)
 }
 
 fn announce(model: &Model) -> Result<FromChild, EngineError> {

@@ -1,5 +1,6 @@
 //! Whether a detect request may begin. Decided from the header and the board alone, before a byte of the body is
-//! read, so that a refusal costs next to nothing. Owns the rule and the time after which coming back makes sense.
+//! read, so that a refusal costs next to nothing; and once more when the picture has arrived, because slow pictures do not
+//! count until then. Owns the rule and the time after which coming back makes sense.
 
 use crate::error::{Code, RequestError};
 use crate::link::Attached;
@@ -17,7 +18,19 @@ const LONGEST_RETRY: u32 = 60;
 pub struct Admitted<'a> {
     /// The model generation.
     pub attached: Arc<Attached>,
-    _in_flight: InFlight<'a>,
+    in_flight: InFlight<'a>,
+}
+
+impl Admitted<'_> {
+    /// The picture has arrived: from now on the request costs time.
+    ///
+    /// # Errors
+    /// `overloaded`, when too many others have arrived meanwhile.
+    pub fn arrived(&mut self, service: &Service) -> Result<(), RequestError> {
+        self.in_flight.arrived();
+        // Counted first and checked then, so that two frontends cannot both take the last place.
+        within(service, service.board.in_service())
+    }
 }
 
 /// Lets a request in, or says why not and when to come back.
@@ -32,27 +45,30 @@ pub fn admit(service: &Service, arrived: Nanos) -> Result<Admitted<'_>, RequestE
         ServiceState::Starting => return Err(unavailable("the service is starting")),
     }
     let attached = service.link.current().ok_or_else(|| unavailable("no model is loaded"))?;
-    // Counted first and checked then, so that two frontends cannot both take the last place.
-    let in_flight = service.enter_request(arrived);
-    let now_in_flight = service.board.in_flight();
-    if now_in_flight > service.config.frontend.max_concurrency {
-        let rate = service.history().rate();
-        return Err(RequestError::from(Code::Overloaded).retry_after(retry_after(now_in_flight, rate)));
+    within(service, service.board.in_service() + 1)?;
+    Ok(Admitted { attached, in_flight: service.enter_request(arrived) })
+}
+
+/// Whether so many may be in service.
+fn within(service: &Service, in_service: u32) -> Result<(), RequestError> {
+    if in_service <= service.concurrency_limit() {
+        return Ok(());
     }
-    Ok(Admitted { attached, _in_flight: in_flight })
+    let rate = service.capacity().rate();
+    Err(RequestError::from(Code::Overloaded).retry_after(retry_after(in_service, rate)))
 }
 
 fn unavailable(why: &'static str) -> RequestError {
     Code::EngineUnavailable.because(why).retry_after(ENGINE_RETRY)
 }
 
-/// Seconds in which what is in flight will have been answered at this rate (per second).
-fn retry_after(in_flight: u32, rate: f64) -> u32 {
+/// Seconds in which what is in service will have been answered at this rate (per second).
+fn retry_after(in_service: u32, rate: f64) -> u32 {
     if rate <= 0.0 {
         return 1;
     }
     // The cast saturates, also for rates near zero.
-    ((f64::from(in_flight) / rate).ceil() as u32).clamp(1, LONGEST_RETRY)
+    ((f64::from(in_service) / rate).ceil() as u32).clamp(1, LONGEST_RETRY)
 }
 
 #[cfg(test)]

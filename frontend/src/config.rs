@@ -25,7 +25,10 @@ pub struct Config {
 pub struct FrontendConfig {
     /// Threads of one frontend that decode and resize. 0: the cores divided by the number of frontends.
     pub decode_threads: u32,
-    /// Most detect requests in flight in the whole service; one more is answered 429 with `Retry-After`.
+    /// The response time that is promised: no more requests are let in than can be answered within it. Zero: any time.
+    #[serde(with = "units::duration")]
+    pub rt_target: Duration,
+    /// Most detect requests in service at once, however fast they are answered; one more is answered 429 with `Retry-After`.
     pub max_concurrency: u32,
     /// A request that is not answered after this time is answered 504. `X-Timeout-Ms` can only shorten it.
     #[serde(with = "units::duration")]
@@ -49,6 +52,7 @@ impl Default for FrontendConfig {
     fn default() -> Self {
         Self {
             decode_threads: 0,
+            rt_target: Duration::from_secs(1),
             max_concurrency: 256,
             deadline: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),

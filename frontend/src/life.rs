@@ -7,7 +7,6 @@ use crate::inputs::{Inputs, InputsError};
 use crate::link::{Attached, Link};
 use crate::server::{self, Connections};
 use crate::service::Service;
-use crate::stats::Snapshot;
 use crate::work::{self, Pool};
 use shm_proto::Owner;
 use shm_proto::arena::{ArenaError, Bells, FrontendArena, Geometry};
@@ -295,8 +294,7 @@ pub(crate) async fn beat(service: Arc<Service>) {
         ticks.tick().await;
         service.process().beat();
         if beats.is_multiple_of(BEATS_PER_SNAPSHOT) {
-            let snapshot = Snapshot::take(&service.board);
-            service.history().push(snapshot);
+            service.look_back();
         }
     }
 }

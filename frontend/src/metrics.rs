@@ -165,6 +165,10 @@ fn load(out: &mut Exposition, service: &Service, frontends: &[ProcessFigures]) {
         |of: fn(&ProcessFigures) -> u32| frontends.iter().map(|process| u64::from(of(process))).sum::<u64>();
     out.family("detectd_in_flight", Kind::Gauge, "Detect requests in flight.");
     out.sample("detectd_in_flight", &[], sum(|process| process.in_flight));
+    out.family("detectd_in_service", Kind::Gauge, "Those of them whose picture has arrived.");
+    out.sample("detectd_in_service", &[], sum(|process| process.in_flight.saturating_sub(process.reading)));
+    out.family("detectd_concurrency_limit", Kind::Gauge, "Detect requests that may be in service now.");
+    out.sample("detectd_concurrency_limit", &[], service.concurrency_limit().into());
     out.family("detectd_connections", Kind::Gauge, "Open connections.");
     out.sample("detectd_connections", &[], sum(|process| process.connections));
     out.family("detectd_seats", Kind::Gauge, "Places for one image in shared memory, by state.");

@@ -1,15 +1,16 @@
 //! What every request of this process shares, and the keeping of its books: who came, what was in flight, how
 //! it ended. Owns no protocol and decides nothing.
 
+use crate::capacity::{Capacity, Observation};
 use crate::config::Config;
 use crate::error::Code;
 use crate::inputs::Inputs;
 use crate::link::Link;
-use crate::stats::History;
+use crate::stats::{History, Snapshot};
 use crate::work::Pool;
 use http::header::USER_AGENT;
 use http::request::Parts;
-use shm_proto::board::{Board, Counter, Process};
+use shm_proto::board::{Board, Counter, Process, ProcessState};
 use shm_proto::clock::{self, Nanos};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,7 @@ pub struct Service {
     /// The inputs.
     pub inputs: Inputs,
     history: Mutex<History>,
+    capacity: Mutex<Capacity>,
     phase: watch::Sender<Phase>,
 }
 
@@ -53,8 +55,9 @@ impl Service {
         // One more than threads, so that a thread that is done finds the next picture waiting.
         let pictures = Arc::new(Semaphore::new(pool.threads() + 1));
         let history = Mutex::new(History::new(&board));
+        let capacity = Mutex::default();
         let phase = watch::Sender::new(Phase::Open);
-        Arc::new(Self { config, slot, board, link, pool, pictures, inputs, history, phase })
+        Arc::new(Self { config, slot, board, link, pool, pictures, inputs, history, capacity, phase })
     }
 
     /// This process's block on the board.
@@ -66,6 +69,36 @@ impl Service {
     pub fn history(&self) -> MutexGuard<'_, History> {
         // Snapshots are pushed whole.
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the service can take.
+    pub fn capacity(&self) -> MutexGuard<'_, Capacity> {
+        // Plain numbers: whole at any time.
+        self.capacity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that may be in service at once now.
+    pub fn concurrency_limit(&self) -> u32 {
+        let frontend = &self.config.frontend;
+        self.capacity().limit(frontend.rt_target, frontend.max_concurrency)
+    }
+
+    /// Takes note of the last second.
+    pub fn look_back(&self) {
+        let snapshot = Snapshot::take(&self.board);
+        let last = self.history().window(&snapshot, 1.0);
+        if let Some(attached) = self.link.current() {
+            let facts = &attached.facts;
+            let engine =
+                (0..2).map(|slot| self.board.engine(slot)).find(|e| e.state() == ProcessState::Ready);
+            self.capacity().observe(&Observation {
+                generation: self.board.generation(),
+                servers: facts.lanes * facts.max_batch + self.board.frontends(),
+                ideal: engine.map_or(0.0, |engine| ideal(engine.image_nanos(), facts.lanes)),
+                window: &last,
+            });
+        }
+        self.history().push(snapshot);
     }
 
     /// Tells the connections where the service is.
@@ -97,12 +130,18 @@ impl Service {
         Visit { process: self.process(), answered: false }
     }
 
-    /// Begins the books of a detect request that arrived then.
+    /// Begins the books of a detect request that arrived then. Its picture has not.
     pub fn enter_request(&self, arrived: Nanos) -> InFlight<'_> {
         let process = self.process();
+        process.reading_began();
         process.request_entered();
-        InFlight { process, arrived }
+        InFlight { process, arrived, reading: true }
     }
+}
+
+/// Images a second, when every lane does nothing else.
+fn ideal(image_nanos: Nanos, lanes: u32) -> f64 {
+    if image_nanos == 0 { 0.0 } else { f64::from(lanes) * 1e9 / image_nanos as f64 }
 }
 
 /// One request's books. Dropped without an answer, its client has gone.
@@ -140,11 +179,22 @@ impl Drop for Visit<'_> {
 pub struct InFlight<'a> {
     process: Process<'a>,
     arrived: Nanos,
+    reading: bool,
+}
+
+impl InFlight<'_> {
+    /// Its picture has arrived.
+    pub fn arrived(&mut self) {
+        if std::mem::take(&mut self.reading) {
+            self.process.reading_ended();
+        }
+    }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.process.request_left();
+        self.arrived();
         self.process.add(Counter::InFlightNanos, clock::now().saturating_sub(self.arrived));
     }
 }

@@ -16,8 +16,6 @@ use std::collections::VecDeque;
 
 /// Snapshots that are kept: one a second, and the one that closes the longest window.
 const KEPT: usize = 61;
-/// Seconds of the window that the rate of completion is taken from.
-const RATE_WINDOW: f64 = 10.0;
 const SECOND: f64 = 1e9;
 
 /// The board at one instant.
@@ -125,27 +123,20 @@ pub fn engines(board: &Board) -> Vec<ProcessFigures> {
 #[derive(Debug)]
 pub struct History {
     snapshots: VecDeque<Snapshot>,
-    rate: f64,
 }
 
 impl History {
     /// Begins now.
     pub fn new(board: &Board) -> Self {
-        Self { snapshots: VecDeque::from([Snapshot::take(board)]), rate: 0.0 }
+        Self { snapshots: VecDeque::from([Snapshot::take(board)]) }
     }
 
     /// Adds a snapshot; to be called once a second.
     pub fn push(&mut self, snapshot: Snapshot) {
-        self.rate = self.window(&snapshot, RATE_WINDOW).tps();
         self.snapshots.push_back(snapshot);
         if self.snapshots.len() > KEPT {
             self.snapshots.pop_front();
         }
-    }
-
-    /// Pictures answered a second lately, as of the last snapshot.
-    pub fn rate(&self) -> f64 {
-        self.rate
     }
 
     /// What happened in the `seconds` before `now`, or since the first snapshot if that is less.

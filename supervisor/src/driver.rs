@@ -22,7 +22,7 @@ use former::Predecessor;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal as Number, kill};
+use nix::sys::signal::{Signal as Number, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use process::Process;
@@ -481,9 +481,16 @@ impl Driver {
                 config: serde_json::to_value(&self.config)?,
                 refused: None,
             };
+            // Whoever signals from now on is heard by the new program, and so is what was heard and not acted on.
+            handover::hold_signals(true)?;
+            for number in self.signals.pending() {
+                raise(Number::try_from(number)?)?;
+            }
             Ok(handover.to_path())
         };
-        attempt().unwrap_or_else(|error| error).to_string()
+        let error = attempt().unwrap_or_else(|error| error);
+        let _ = handover::hold_signals(false);
+        error.to_string()
     }
 
     fn reload(&mut self) -> Event {

@@ -108,7 +108,7 @@ pub fn receive() -> io::Result<Option<Handover>> {
 
 impl Handover {
     /// Becomes the program at `path`, with the same arguments and environment, and leaves it all this. Returns only when that
-    /// fails; then nothing has changed.
+    /// fails; then nothing has changed. The caller holds signals back: see [`hold_signals`].
     pub fn to_path(&self) -> io::Error {
         let path = self.path.clone();
         self.exec(&path)
@@ -118,6 +118,9 @@ impl Handover {
     /// Returns only when that fails.
     pub fn go_back(&mut self, why: &str) -> io::Error {
         self.refused = Some(why.to_owned());
+        if let Err(error) = hold_signals(true) {
+            return error;
+        }
         self.exec(Path::new(&format!("/proc/self/fd/{}", self.exe.as_raw_fd())))
     }
 
@@ -156,13 +159,11 @@ impl Handover {
                 .collect::<Result<_, _>>()?;
             let program = CString::new(program.as_os_str().to_owned().into_vec())?;
             self.set_inheritable(true)?;
-            hold_signals(true)?;
             execve(&program, &arguments, &variables)?;
             Ok(())
         };
         let error = attempt().err().unwrap_or_else(|| io::ErrorKind::Other.into());
         // As it was. What fails here leaves a descriptor to children, which close what they do not know.
-        let _ = hold_signals(false);
         let _ = self.set_inheritable(false);
         error
     }

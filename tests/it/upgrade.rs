@@ -2,10 +2,11 @@
 
 use e2e::load::Load;
 use e2e::pictures::{COLOURS, plain};
-use e2e::service::{Service, executable, run, wait_for, with_model};
+use e2e::service::{Service, copy_program, executable, run, wait_for, with_model};
 use nix::sys::signal::Signal;
 use shm_proto::board::Counter;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Output;
 
 const RED: [u8; 3] = COLOURS[0].1;
@@ -19,10 +20,16 @@ fn errors(output: &Output) -> String {
 }
 
 /// Puts another file in the program's place in one step, as a package does.
-fn replace(service: &Service, content: &[u8]) {
+fn replace(service: &Service, content: &str) {
+    let source = service.folder().join("source");
+    std::fs::write(&source, content).expect("room");
+    std::fs::set_permissions(&source, PermissionsExt::from_mode(0o755)).expect("our file");
+    replace_by(service, &source);
+}
+
+fn replace_by(service: &Service, program: &Path) {
     let new = service.folder().join("new");
-    std::fs::write(&new, content).expect("room");
-    std::fs::set_permissions(&new, PermissionsExt::from_mode(0o755)).expect("our file");
+    copy_program(program, &new);
     std::fs::rename(&new, service.program()).expect("the same folder");
 }
 
@@ -41,11 +48,10 @@ fn children(service: &Service) -> Vec<String> {
 #[test]
 fn a_new_program_takes_over_in_the_same_process_and_nobody_notices() {
     let service = Service::start_copy(&with_model("yolov8"));
-    let real = std::fs::read(executable()).expect("the executable");
     let load = Load::start(&service.url(), 4, &plain(RED));
     for _ in 0..3 {
         load.more(20);
-        replace(&service, &real);
+        replace_by(&service, executable());
         let (before, counted) = (service.frontends(), requests(&service));
         let output = upgrade(&service);
         assert!(output.status.success(), "{}\n{}", errors(&output), service.log());
@@ -69,14 +75,13 @@ fn a_new_program_takes_over_in_the_same_process_and_nobody_notices() {
 #[test]
 fn what_cannot_serve_is_refused_and_changes_nothing() {
     let service = Service::start_copy(&with_model("yolov8"));
-    let real = std::fs::read(executable()).expect("the executable");
     let load = Load::start(&service.url(), 2, &plain(RED));
     let before = service.frontends();
-    replace(&service, b"no program at all");
+    replace(&service, "no program at all");
     let output = upgrade(&service);
     assert_eq!(output.status.code(), Some(78), "{}", errors(&output));
     assert!(errors(&output).contains("nothing changed"), "{}", errors(&output));
-    replace(&service, &real);
+    replace_by(&service, executable());
     let good = service.config();
     service.change("frontend", "deadlin", "1s");
     let output = upgrade(&service);
@@ -98,7 +103,7 @@ fn a_program_that_does_not_become_ready_is_taken_back() {
         [("service.procs=9999", "service.procs"), ("model.path=/nowhere.onnx", "/nowhere.onnx")]
     {
         let script = format!("#!/bin/sh\n[ $1 = check ] && exit 0\nexec {real} \"$@\" --set {wrong}\n");
-        replace(&service, script.as_bytes());
+        replace(&service, &script);
         let output = upgrade(&service);
         assert_eq!(output.status.code(), Some(78), "{}\n{}", errors(&output), service.log());
         assert!(errors(&output).contains(word), "{word}? {}", errors(&output));
@@ -106,7 +111,7 @@ fn a_program_that_does_not_become_ready_is_taken_back() {
         wait_for("the former processes to leave", || (children(&service).len() == 3).then_some(()));
     }
     // The program that serves has lost nothing: neither its arguments nor the place where it looks for the next one.
-    replace(&service, &std::fs::read(executable()).expect("the executable"));
+    replace_by(&service, executable());
     let output = upgrade(&service);
     assert!(output.status.success(), "{}", errors(&output));
     load.more(20);

@@ -56,6 +56,13 @@ pub fn command(args: &[&str]) -> Command {
     command_of(executable(), args)
 }
 
+/// Copies a program that is about to be run. By a process of its own: what this one has open for writing is open for a moment in
+/// whatever another thread starts, and a program that is open for writing cannot be started.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("cp runs");
+    assert!(status.success(), "no room for the executable");
+}
+
 fn unique_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
@@ -119,7 +126,7 @@ impl Service {
     pub fn start_copy(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let program = folder.path().join("detectd");
-        std::fs::copy(executable(), &program).expect("room for the executable");
+        copy_program(executable(), &program);
         let mut service = Self::run_program(&program, unique_name(), folder, &[], settings, &[]);
         service.wait_ready();
         service

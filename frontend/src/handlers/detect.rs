@@ -32,20 +32,20 @@ where
     B: hyper::body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let admitted = admission::admit(service, call.arrived)?;
+    let mut admitted = admission::admit(service, call.arrived)?;
     let choices = Choices::parse(call.head.uri.query())?;
     // Refused now if it must be, rather than after the body was read.
     let options = choices.resolve(&admitted.attached.facts.spec, &admitted.attached.labels)?;
     let limit = time_limit(&call.head.headers, service.config.frontend.deadline)?;
     let deadline = Instant::now() + limit;
-    let work = detect(service, &admitted, call, body, (choices, options), (deadline, limit));
+    let work = detect(service, &mut admitted, call, body, (choices, options), (deadline, limit));
     // Dropping the work gives back whatever it holds.
     tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Code::DeadlineExceeded.into()))
 }
 
 async fn detect<B>(
     service: &Arc<Service>,
-    admitted: &Admitted<'_>,
+    admitted: &mut Admitted<'_>,
     call: &Call<'_>,
     body: B,
     (mut choices, mut options): (Choices, Options),
@@ -56,6 +56,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (input, room) = service.inputs.read(call.head, body, deadline).await?;
+    admitted.arrived(service)?;
     let read = clock::now();
     count_input(service, input.kind);
     if input.options != RawOptions::default() {

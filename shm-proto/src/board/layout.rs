@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU8;
 /// First word of a board, stored last.
 pub(super) const MAGIC: u64 = u64::from_ne_bytes(*b"DTCTDBD\0");
 /// Version of the layout. Changes whenever a byte moves or changes its meaning.
-pub(super) const BOARD_VERSION: u32 = 2;
+pub(super) const BOARD_VERSION: u32 = 3;
 
 /// Buckets an octave of a stage's histogram: 8.
 pub(super) const STAGE_BITS: u32 = 3;
@@ -101,6 +101,8 @@ pub(super) struct Block {
     pub(super) heartbeat: AtomicU64,
     pub(super) connections: AtomicU32,
     pub(super) in_flight: AtomicU32,
+    pub(super) reading: AtomicU32,
+    pub(super) image_nanos: AtomicU64,
     pub(super) counters: [AtomicU64; Counter::COUNT],
     pub(super) codes: [AtomicU64; MAX_CODES],
     pub(super) batch_sizes: [AtomicU64; MAX_BATCH_SIZE + 1],

@@ -31,6 +31,8 @@ pub struct ProcessFigures {
     pub connections: u32,
     /// Detect requests in flight.
     pub in_flight: u32,
+    /// Those of them whose picture has not arrived yet.
+    pub reading: u32,
     /// Counters, by [`Counter`].
     pub counters: [u64; Counter::COUNT],
     /// Answers by problem code.
@@ -112,6 +114,21 @@ impl Process<'_> {
         self.block.in_flight.fetch_sub(1, Relaxed);
     }
 
+    /// The picture of one more is on its way.
+    pub fn reading_began(&self) {
+        self.block.reading.fetch_add(1, Relaxed);
+    }
+
+    /// It is there, or will not come.
+    pub fn reading_ended(&self) {
+        self.block.reading.fetch_sub(1, Relaxed);
+    }
+
+    /// Sets what an image takes a lane, in nanoseconds, as the engine found while warming up.
+    pub fn set_image_nanos(&self, nanos: u64) {
+        self.block.image_nanos.store(nanos, Relaxed);
+    }
+
     // ---- the supervisor ----
 
     /// A new process has this slot.
@@ -130,6 +147,7 @@ impl Process<'_> {
         self.block.state.store(ProcessState::Dead as u32, Relaxed);
         self.block.connections.store(0, Relaxed);
         self.block.in_flight.store(0, Relaxed);
+        self.block.reading.store(0, Relaxed);
     }
 
     // ---- anybody ----
@@ -159,6 +177,16 @@ impl Process<'_> {
         self.block.in_flight.load(Relaxed)
     }
 
+    /// Those of them whose picture has not arrived yet.
+    pub fn reading(&self) -> u32 {
+        self.block.reading.load(Relaxed)
+    }
+
+    /// What an image takes a lane, in nanoseconds; 0 when the engine is not warm yet.
+    pub fn image_nanos(&self) -> u64 {
+        self.block.image_nanos.load(Relaxed)
+    }
+
     /// One counter.
     pub fn counter(&self, counter: Counter) -> u64 {
         self.block.counters[counter as usize].load(Relaxed)
@@ -176,6 +204,7 @@ impl Process<'_> {
             heartbeat: block.heartbeat.load(Relaxed),
             connections: block.connections.load(Relaxed),
             in_flight: block.in_flight.load(Relaxed),
+            reading: block.reading.load(Relaxed),
             counters: std::array::from_fn(|k| block.counters[k].load(Relaxed)),
             codes: block.codes.iter().map(|count| count.load(Relaxed)).collect(),
             batch_sizes: block.batch_sizes.iter().map(|count| count.load(Relaxed)).collect(),

@@ -446,6 +446,13 @@ impl Board {
         (0..self.frontends as u8).map(|slot| self.frontend(slot).in_flight()).sum()
     }
 
+    /// Those of them whose picture has arrived: what costs time.
+    pub fn in_service(&self) -> u32 {
+        let processes = (0..self.frontends as u8).map(|slot| self.frontend(slot));
+        // Two words of one process may be a request apart.
+        processes.map(|process| process.in_flight().saturating_sub(process.reading())).sum()
+    }
+
     /// Fewest open connections of a frontend that is ready and gave a sign of life since `alive_since`.
     pub fn fewest_connections(&self, alive_since: Nanos) -> Option<u32> {
         (0..self.frontends as u8)

@@ -1,0 +1,72 @@
+use super::*;
+use crate::stats::Snapshot;
+use shm_proto::board::{Board, Counter};
+
+/// A second with so many answers, each of which took so long, of which so long to arrive.
+fn second(answers: u64, took: Duration, to_arrive: Duration) -> Window {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let board = Board::create(&format!("capacity-{}-{count}", std::process::id()), 1).expect("a board").board;
+    let frontend = board.frontend(0);
+    frontend.add(Counter::Detections, answers);
+    for _ in 0..answers {
+        frontend.record(Stage::Total, took.as_nanos() as u64);
+        frontend.record(Stage::Read, to_arrive.as_nanos() as u64);
+    }
+    Snapshot::take(&board).since_start(1.0)
+}
+
+fn see(capacity: &mut Capacity, generation: u32, ideal: f64, window: &Window) {
+    capacity.observe(&Observation { generation, servers: 4, ideal, window });
+}
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_limit_is_what_can_be_answered_in_time() {
+    let mut capacity = Capacity::default();
+    assert_eq!(capacity.limit(SECOND, 256), 256, "nothing is known yet");
+    // 100 a second that took 200 ms each: 20 in service for 4 that are worked on.
+    see(&mut capacity, 1, 500.0, &second(100, 20Duration::ZERO, Duration::ZERO));
+    assert_eq!(capacity.rate(), 100.0);
+    assert_eq!(capacity.limit(SECOND, 256), 80);
+    assert_eq!(capacity.limit(2 * SECOND, 256), 160);
+    assert_eq!(capacity.limit(2 * SECOND, 100), 100, "never more than allowed");
+    assert_eq!(capacity.limit(1Duration::ZERO, 256), FEWEST);
+    assert_eq!(capacity.limit(Duration::ZERO, 256), 256, "no promise, no limit");
+}
+
+#[test]
+fn what_a_quiet_service_does_is_not_what_it_could_do() {
+    let mut capacity = Capacity::default();
+    see(&mut capacity, 1, 200.0, &second(3, 2Duration::ZERO, Duration::ZERO));
+    assert_eq!(capacity.rate(), 200.0, "the engine's word");
+    see(&mut capacity, 1, 200.0, &second(100, 20Duration::ZERO, Duration::ZERO));
+    see(&mut capacity, 1, 200.0, &second(3, 2Duration::ZERO, Duration::ZERO));
+    assert_eq!(capacity.rate(), 100.0, "measured, and kept");
+    see(&mut capacity, 1, 200.0, &second(0, Duration::ZERO, Duration::ZERO));
+    assert_eq!(capacity.rate(), 100.0);
+}
+
+#[test]
+fn the_estimate_follows_the_machine_and_forgets_another_model() {
+    let mut capacity = Capacity::default();
+    for _ in 0..10 {
+        see(&mut capacity, 1, 0.0, &second(100, 20Duration::ZERO, Duration::ZERO));
+    }
+    for _ in 0..10 {
+        see(&mut capacity, 1, 0.0, &second(50, 40Duration::ZERO, Duration::ZERO));
+    }
+    assert!((capacity.rate() - 50.0).abs() < 1.0, "{}", capacity.rate());
+    see(&mut capacity, 2, 900.0, &second(3, 2Duration::ZERO, Duration::ZERO));
+    assert_eq!(capacity.rate(), 900.0);
+}
+
+#[test]
+fn slow_clients_are_no_queue() {
+    let mut capacity = Capacity::default();
+    // 1,000 in flight, but nobody waits for us.
+    see(&mut capacity, 1, 200.0, &second(100, 10 * SECOND, 10 * SECOND - 2Duration::ZERO));
+    assert_eq!(capacity.rate(), 200.0);
+}
