@@ -28,22 +28,22 @@ fn the_limit_is_what_can_be_answered_in_time() {
     let mut capacity = Capacity::default();
     assert_eq!(capacity.limit(SECOND, 256), 256, "nothing is known yet");
     // 100 a second that took 200 ms each: 20 in service for 4 that are worked on.
-    see(&mut capacity, 1, 500.0, &second(100, 20Duration::ZERO, Duration::ZERO));
+    see(&mut capacity, 1, 500.0, &second(100, 200 * MS, Duration::ZERO));
     assert_eq!(capacity.rate(), 100.0);
     assert_eq!(capacity.limit(SECOND, 256), 80);
     assert_eq!(capacity.limit(2 * SECOND, 256), 160);
     assert_eq!(capacity.limit(2 * SECOND, 100), 100, "never more than allowed");
-    assert_eq!(capacity.limit(1Duration::ZERO, 256), FEWEST);
+    assert_eq!(capacity.limit(10 * MS, 256), FEWEST);
     assert_eq!(capacity.limit(Duration::ZERO, 256), 256, "no promise, no limit");
 }
 
 #[test]
 fn what_a_quiet_service_does_is_not_what_it_could_do() {
     let mut capacity = Capacity::default();
-    see(&mut capacity, 1, 200.0, &second(3, 2Duration::ZERO, Duration::ZERO));
+    see(&mut capacity, 1, 200.0, &second(3, 20 * MS, Duration::ZERO));
     assert_eq!(capacity.rate(), 200.0, "the engine's word");
-    see(&mut capacity, 1, 200.0, &second(100, 20Duration::ZERO, Duration::ZERO));
-    see(&mut capacity, 1, 200.0, &second(3, 2Duration::ZERO, Duration::ZERO));
+    see(&mut capacity, 1, 200.0, &second(100, 200 * MS, Duration::ZERO));
+    see(&mut capacity, 1, 200.0, &second(3, 20 * MS, Duration::ZERO));
     assert_eq!(capacity.rate(), 100.0, "measured, and kept");
     see(&mut capacity, 1, 200.0, &second(0, Duration::ZERO, Duration::ZERO));
     assert_eq!(capacity.rate(), 100.0);
@@ -53,13 +53,13 @@ fn what_a_quiet_service_does_is_not_what_it_could_do() {
 fn the_estimate_follows_the_machine_and_forgets_another_model() {
     let mut capacity = Capacity::default();
     for _ in 0..10 {
-        see(&mut capacity, 1, 0.0, &second(100, 20Duration::ZERO, Duration::ZERO));
+        see(&mut capacity, 1, 0.0, &second(100, 200 * MS, Duration::ZERO));
     }
     for _ in 0..10 {
-        see(&mut capacity, 1, 0.0, &second(50, 40Duration::ZERO, Duration::ZERO));
+        see(&mut capacity, 1, 0.0, &second(50, 400 * MS, Duration::ZERO));
     }
     assert!((capacity.rate() - 50.0).abs() < 1.0, "{}", capacity.rate());
-    see(&mut capacity, 2, 900.0, &second(3, 2Duration::ZERO, Duration::ZERO));
+    see(&mut capacity, 2, 900.0, &second(3, 20 * MS, Duration::ZERO));
     assert_eq!(capacity.rate(), 900.0);
 }
 
@@ -67,6 +67,6 @@ fn the_estimate_follows_the_machine_and_forgets_another_model() {
 fn slow_clients_are_no_queue() {
     let mut capacity = Capacity::default();
     // 1,000 in flight, but nobody waits for us.
-    see(&mut capacity, 1, 200.0, &second(100, 10 * SECOND, 10 * SECOND - 2Duration::ZERO));
+    see(&mut capacity, 1, 200.0, &second(100, 10 * SECOND, 10 * SECOND - 20 * MS));
     assert_eq!(capacity.rate(), 200.0);
 }
