@@ -46,6 +46,12 @@ pub struct FrontendConfig {
     /// Most open connections of one frontend; one more is answered 503. Never more than the limit of open files
     /// leaves room for.
     pub max_connections: u32,
+    /// Most open connections of one client address (of IPv6: of one /64 network) to one frontend. 0: any. Behind a proxy all come from
+    /// one address.
+    pub max_connections_per_address: u32,
+    /// After this time a connection ends with its next answer, so that clients spread anew. Zero: never.
+    #[serde(with = "units::duration")]
+    pub connection_lifetime: Duration,
 }
 
 impl Default for FrontendConfig {
@@ -59,6 +65,8 @@ impl Default for FrontendConfig {
             keep_alive: Duration::from_secs(75),
             write_timeout: Duration::from_secs(10),
             max_connections: 8192,
+            max_connections_per_address: 0,
+            connection_lifetime: Duration::from_secs(3600),
         }
     }
 }

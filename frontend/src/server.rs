@@ -13,11 +13,13 @@ use crate::watch;
 use gate::Gate;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
@@ -38,12 +40,32 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct Connections {
     open: AtomicU32,
+    by_address: Mutex<HashMap<IpAddr, u32>>,
     none: Notify,
 }
 
 impl Connections {
     fn open(&self) -> u32 {
         self.open.load(Relaxed)
+    }
+
+    /// Counts a connection from there. Returns how many there are now.
+    fn enter(&self, address: IpAddr) -> u32 {
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// That connection is closed.
+    fn leave(&self, address: IpAddr) {
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = by_address.entry(address) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     async fn all_closed(&self) {

@@ -134,6 +134,9 @@ pub struct OperateArgs {
     /// The service that listens on this address
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "name")]
     pub listen: Option<String>,
+    /// The service whose supervisor is this process
+    #[arg(long, conflicts_with_all = ["name", "listen"])]
+    pub pid: Option<u32>,
     /// How long to wait for the outcome, such as 90s or 5m
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = shm_proto::units::parse_duration)]
     pub timeout: std::time::Duration,

@@ -18,7 +18,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Sends the signal and waits for the outcome. Exit 0: the new configuration or program serves. 78: it was refused and
 /// nothing changed. 75: no outcome within the time. 2: there is no such service.
 pub fn run(args: &OperateArgs, signal: Signal) -> Result<(), Failure> {
-    let name = status::find(args.name.as_deref(), args.listen.as_deref())?;
+    let name = match args.pid {
+        Some(pid) => status::of_process(pid)?,
+        None => status::find(args.name.as_deref(), args.listen.as_deref())?,
+    };
     let board = Board::open(&name).map_err(Failure::usage)?;
     let pid = board.supervisor();
     let before = board.changes().begun;

@@ -50,6 +50,15 @@ fn at(address: &str) -> Result<String, Failure> {
     })
 }
 
+/// The service whose supervisor this is.
+pub fn of_process(pid: u32) -> Result<String, Failure> {
+    let is = |name: &String| Board::open(name).is_ok_and(|board| board.supervisor() == pid);
+    board::list()
+        .into_iter()
+        .find(is)
+        .ok_or_else(|| Failure::usage(format!("process {pid} is no supervisor of a service")))
+}
+
 fn only_one() -> Result<String, Failure> {
     let names = board::list();
     match names.as_slice() {

@@ -88,7 +88,8 @@ fn what_is_broken_changes_nothing_and_is_named() {
     assert_answer(&answers("yolov8"), &service.client().detect(&plain(RED)), "the old model");
     // And a good one works after all that.
     service.change("frontend", "deadline", "7s");
-    assert!(reload(&service).status.success());
+    let pid = service.pid().to_string();
+    assert!(run(&["reload", "--pid", &pid, "--timeout", "30s"]).status.success());
     assert_ne!(service.frontends(), before);
 }
 

@@ -6,20 +6,22 @@ use crate::patience::{Limits, Pace, Patient};
 use crate::reply::Reply;
 use crate::router;
 use crate::service::{Phase, Service};
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use shm_proto::board::Counter;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Most bytes of a request line and its headers, and most header fields, that hyper reads; beyond, it answers 431
 /// without a word. More than the router lets pass, which says what was wrong.
@@ -36,19 +38,24 @@ const LINGER_BYTES: usize = 8 << 20;
 struct Open {
     service: Arc<Service>,
     connections: Arc<Connections>,
+    address: IpAddr,
+    /// Open connections from the same place, this one too.
+    neighbours: u32,
 }
 
 impl Open {
-    fn new(service: &Arc<Service>, connections: &Arc<Connections>) -> Self {
+    fn new(service: &Arc<Service>, connections: &Arc<Connections>, address: IpAddr) -> Self {
         connections.open.fetch_add(1, Relaxed);
         service.process().connection_opened();
-        Self { service: service.clone(), connections: connections.clone() }
+        let neighbours = connections.enter(address);
+        Self { service: service.clone(), connections: connections.clone(), address, neighbours }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.service.process().connection_closed();
+        self.connections.leave(self.address);
         if self.connections.open.fetch_sub(1, Relaxed) == 1 {
             self.connections.none.notify_waiters();
         }
@@ -68,17 +75,28 @@ pub(super) fn open(
         // So many that even telling them would cost too much.
         return;
     }
-    let counted = Open::new(service, connections);
+    let counted = Open::new(service, connections, network(peer.ip()));
     let Ok(stream) = prepared(stream) else { return };
+    let most = service.config.frontend.max_connections_per_address;
+    let has_too_many = most > 0 && counted.neighbours > most;
     tokio::spawn(async move {
-        if is_one_too_many {
-            let error = Code::TooManyConnections.because("try again soon").retry_after(1);
+        if is_one_too_many || has_too_many {
+            let why = if has_too_many { "your address has as many as it may" } else { "try again soon" };
+            let error = Code::TooManyConnections.because(why).retry_after(1);
             tell(&counted.service, stream, &error).await;
         } else {
             serve(&counted.service, stream, peer).await;
         }
         drop(counted);
     });
+}
+
+/// Whose connection it is: an IPv6 client has a whole network of addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
 }
 
 fn prepared(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
@@ -89,6 +107,7 @@ fn prepared(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
 }
 
 async fn serve(service: &Arc<Service>, stream: TcpStream, peer: SocketAddr) {
+    let begun = Instant::now();
     let pace = Pace::default();
     let config = &service.config.frontend;
     let limits =
@@ -98,7 +117,11 @@ async fn serve(service: &Arc<Service>, stream: TcpStream, peer: SocketAddr) {
         let (service, pace) = (service.clone(), pace.clone());
         Box::pin(async move {
             pace.turn();
-            let response = router::handle(&service, peer.ip(), request).await;
+            let mut response = router::handle(&service, peer.ip(), request).await;
+            let lifetime = service.config.frontend.connection_lifetime;
+            if !lifetime.is_zero() && begun.elapsed() >= lifetime {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             pace.turn();
             Ok::<_, Infallible>(response)
         })

@@ -77,3 +77,30 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     client.send(DETECT, &vec![0; 4 << 20]);
     assert_eq!(client.answer(false).status, 503);
 }
+
+#[test]
+fn an_address_has_as_many_connections_as_it_may() {
+    let rig = Rig::with(|config| config.frontend.max_connections_per_address = 2, 4, true);
+    let (mut first, mut second) = (rig.connect(), rig.connect());
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.ask("GET /healthz HTTP/1.1\r\nHost: a\r\n", b"").status, 200);
+    }
+    let answer = rig.connect().answer(false);
+    assert_eq!(answer.problem(), (503, "too_many_connections".to_owned()));
+    drop(first);
+    wait_for("the first to be forgotten", || {
+        rig.connect().ask("GET /healthz HTTP/1.1\r\nHost: a\r\n", b"").status == 200
+    });
+}
+
+#[test]
+fn a_connection_that_has_lived_long_enough_ends_with_its_answer() {
+    let rig = Rig::with(|config| config.frontend.connection_lifetime = Duration::from_millis(100), 4, true);
+    let mut client = rig.connect();
+    let answer = client.ask(DETECT, &png(8, 8));
+    assert_eq!((answer.status, answer.header("connection")), (200, None));
+    std::thread::sleep(Duration::from_millis(120));
+    let answer = client.ask(DETECT, &png(8, 8));
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert!(client.is_closed());
+}

@@ -191,10 +191,12 @@ fn a_reload_knows_who_takes_up_which_key() {
     new.images.max_side = 100;
     new.log.level = "debug".to_owned();
     new.engine.lanes = 7;
+    new.engine.standby = true;
     new.inputs.url.ca_file = Some("ca.pem".into());
     let found = changes(&old, &new);
     assert_eq!(found.frontends, ["images.max_side", "inputs.url.ca_file", "log.level"]);
-    assert_eq!(found.restart, ["engine.lanes"]);
+    assert_eq!(found.engine, ["engine.lanes"]);
+    assert_eq!(found.restart, ["engine.standby"]);
     assert_eq!(changes(&old, &old), Changes::default());
 }
 
