@@ -15,6 +15,7 @@ pub mod error;
 pub mod inputs;
 
 mod admission;
+mod assets;
 mod capacity;
 mod golden;
 mod handlers;

@@ -22,9 +22,7 @@ pub fn document(config: &Config) -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": {
-            "/": { "get": page("The page.", "text/html") },
-            "/app.css": { "get": page("The page's looks.", "text/css") },
-            "/app.js": { "get": page("The page's script.", "text/javascript") },
+            "/": { "get": page("A page to try it on.", "text/html") },
             "/detect": { "post": detect(config) },
             "/healthz": { "get": page("Whether the process lives.", "text/plain") },
             "/livez": { "get": page("Whether the process lives.", "text/plain") },

@@ -33,10 +33,8 @@ const POST: &str = "POST, OPTIONS";
 const ANY: &str = "GET, HEAD, POST, OPTIONS";
 
 /// Every route and the methods it knows, for `Allow`, `OPTIONS` and the API description.
-pub const ROUTES: [(&str, &str); 11] = [
+pub const ROUTES: [(&str, &str); 9] = [
     ("/", GET),
-    ("/app.css", GET),
-    ("/app.js", GET),
     ("/detect", POST),
     ("/healthz", GET),
     ("/livez", GET),
@@ -46,6 +44,15 @@ pub const ROUTES: [(&str, &str); 11] = [
     ("/robots.txt", GET),
     ("/stats", GET),
 ];
+
+/// Below it is what the pages load.
+const ASSETS: &str = "/assets/";
+
+/// The methods of a path that there is.
+fn methods(path: &str) -> Option<&'static str> {
+    let route = ROUTES.into_iter().find(|(route, _)| *route == path).map(|(_, methods)| methods);
+    route.or(path.starts_with(ASSETS).then_some(GET))
+}
 
 /// Answers a request. Never fails: what goes wrong is a problem document.
 pub async fn handle<B>(service: &Arc<Service>, peer: IpAddr, request: Request<B>) -> Response<Full<Bytes>>
@@ -106,9 +113,7 @@ where
     let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
     match (method.as_str(), head.uri.path()) {
         ("POST", "/detect") => detect::answer(service, call, body).await,
-        ("GET", "/") => Ok(pages::index()),
-        ("GET", "/app.js") => Ok(pages::script()),
-        ("GET", "/app.css") => Ok(pages::style()),
+        ("GET", "/") => pages::page(call, "index.html"),
         ("GET", "/robots.txt") => Ok(pages::robots()),
         ("GET", "/healthz" | "/livez") => Ok(health::alive()),
         ("GET", "/readyz") => health::ready(service),
@@ -116,10 +121,11 @@ where
         ("GET", "/stats") => Ok(monitoring::stats(service)),
         ("GET", "/openapi.json") => Ok(monitoring::openapi(service)),
         ("OPTIONS", "*") => Ok(Reply::options(ANY)),
-        (method, path) => match ROUTES.into_iter().find(|(route, _)| *route == path) {
-            Some((_, methods)) if method == "OPTIONS" => Ok(Reply::options(methods)),
-            Some((_, methods)) => Err(RequestError::from(Code::MethodNotAllowed).allow(methods)),
-            None => Err(Code::NotFound.into()),
+        (method, path) => match (method, path.strip_prefix(ASSETS), methods(path)) {
+            ("GET", Some(path), _) => pages::asset(call, path),
+            ("OPTIONS", _, Some(methods)) => Ok(Reply::options(methods)),
+            (_, _, Some(methods)) => Err(RequestError::from(Code::MethodNotAllowed).allow(methods)),
+            (_, _, None) => Err(Code::NotFound.into()),
         },
     }
 }

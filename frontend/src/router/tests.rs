@@ -112,6 +112,28 @@ fn pages_allow_nothing_but_themselves() {
 }
 
 #[test]
+fn what_a_page_loads_is_kept_for_ever_under_its_version_only() {
+    let rig = Rig::start();
+    let page = String::from_utf8(rig.ask("GET / HTTP/1.1\r\nHost: a\r\n", b"").body).unwrap();
+    let address = page.split('"').find(|part| part.ends_with("tokens.css")).expect("a style sheet");
+    let css = rig.ask(&format!("GET {address} HTTP/1.1\r\nHost: a\r\n"), b"");
+    assert_eq!((css.status, css.header("content-type")), (200, Some("text/css; charset=utf-8")));
+    assert!(css.header("cache-control").is_some_and(|keep| keep.contains("immutable")), "{}", css.head);
+    let tag = css.header("etag").expect("a tag");
+    let known = rig.ask(&format!("GET {address} HTTP/1.1\r\nHost: a\r\nIf-None-Match: {tag}\r\n"), b"");
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    let former = rig.ask("GET /assets/0123/css/tokens.css HTTP/1.1\r\nHost: a\r\n", b"");
+    assert_eq!((former.status, former.header("cache-control")), (200, Some("no-cache")));
+    for nothing in
+        ["/assets/", "/assets/0123", "/assets/0123/", "/assets/0123/parts/head.html", "/assets/0123/../x"]
+    {
+        assert_eq!(rig.ask(&format!("GET {nothing} HTTP/1.1\r\nHost: a\r\n"), b"").status, 404, "{nothing}");
+    }
+    let wrong = rig.ask(&format!("PUT {address} HTTP/1.1\r\nHost: a\r\n"), b"");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some(GET)));
+}
+
+#[test]
 fn readiness_follows_the_service() {
     let rig = Rig::with(|_| {}, 1, false);
     let answer = rig.ask("GET /readyz HTTP/1.1\r\nHost: a\r\n", b"");
