@@ -27,6 +27,9 @@ pub enum Command {
     /// Look at a model file, or fetch one
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Measure: load a server, run the experiment on process counts, find this machine's limit
+    #[command(subcommand)]
+    Bench(bench::cli::Bench),
     /// A child of the supervisor
     #[command(hide = true)]
     Role(RoleArgs),

@@ -50,6 +50,13 @@ fn alone() -> Result<(), Failure> {
     spawn::without_telemetry().map_err(Failure::internal)
 }
 
+fn measure(result: Result<(), bench::BenchError>) -> Result<(), Failure> {
+    result.map_err(|error| match error {
+        bench::BenchError::Usage(_) => Failure::usage(error),
+        bench::BenchError::Failed(_) => Failure::internal(error),
+    })
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
         Command::Upgrade(args) => operate::run(&args, Signal::SIGUSR2),
         Command::Model(ModelCommand::Inspect(args)) => alone().and_then(|()| inspect::run(&args)),
         Command::Model(ModelCommand::Pull(args)) => pull::run(&args),
+        Command::Bench(command) => alone().and_then(|()| measure(bench::cli::run(&command))),
         Command::Role(args) => role::run(&args),
     };
     match result {

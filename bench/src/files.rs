@@ -1,0 +1,105 @@
+//! A small file server of our own, so that pictures can be fetched by address without anybody else's help. It knows only the
+//! files it was given, and holds them in memory.
+
+use crate::BenchError;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// Files that are being served on a free port of this machine. It ends when dropped.
+pub struct Files {
+    address: SocketAddr,
+    names: BTreeMap<String, usize>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Files {
+    /// Serves these files.
+    ///
+    /// # Errors
+    /// When one cannot be read, or no port be had.
+    pub fn serve<'a>(names: impl Iterator<Item = &'a String>) -> Result<Self, BenchError> {
+        let names: BTreeMap<String, usize> = names.cloned().zip(0..).collect();
+        let mut files = vec![Bytes::new(); names.values().max().map_or(0, |most| most + 1)];
+        for (name, &index) in &names {
+            let read = std::fs::read(name).map_err(|error| BenchError::file(name.as_ref(), &error))?;
+            files[index] = read.into();
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(BenchError::failed)?;
+        listener.set_nonblocking(true).map_err(BenchError::failed)?;
+        let address = listener.local_addr().map_err(BenchError::failed)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::failed)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("files".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = accept(listener, files.into()) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })
+            .map_err(BenchError::failed)?;
+        Ok(Self { address, names, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it is served.
+    pub fn address_of(&self, name: &str) -> Option<String> {
+        // The name's end stays, for servers that look at it.
+        let end = name.rsplit('/').next().unwrap_or_default();
+        let end: String = url::form_urlencoded::byte_serialize(end.as_bytes()).collect();
+        self.names.get(name).map(|index| format!("http://{}/{index}/{end}", self.address))
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // A panic of it has been told on standard error.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: std::net::TcpListener, files: Arc<[Bytes]>) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let files = files.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let index = request.uri().path().split('/').nth(1).and_then(|part| part.parse::<usize>().ok());
+            let file = index.and_then(|index| files.get(index)).cloned();
+            async move {
+                let mut response = Response::new(Full::new(file.clone().unwrap_or_default()));
+                if file.is_none() {
+                    *response.status_mut() = StatusCode::NOT_FOUND;
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        // A client that goes away in the middle is its own business.
+        tokio::spawn(
+            async move { http1::Builder::new().serve_connection(TokioIo::new(stream), service).await },
+        );
+    }
+}
