@@ -1,6 +1,12 @@
 //! The command line of the instruments: what is asked becomes a measurement, what came of it is written where it was wanted.
 
+mod floor;
+mod inputs;
 mod load;
+mod plan;
+mod scale;
+
+pub use plan::{PlanArgs, run as plan};
 
 use crate::BenchError;
 use clap::Subcommand;
@@ -12,6 +18,12 @@ use std::path::Path;
 pub enum Bench {
     /// Load a server: closed loop, or open loop at a rate of one's own
     Load(load::LoadArgs),
+    /// What the number of processes does to TPS and RT: starts the service with each and loads it
+    Scale(scale::ScaleArgs),
+    /// What this machine can do at most: the same work in one process, without HTTP
+    Floor(floor::FloorArgs),
+    /// The five input types side by side
+    Inputs(inputs::InputsArgs),
 }
 
 /// Runs it.
@@ -21,6 +33,9 @@ pub enum Bench {
 pub fn run(command: &Bench) -> Result<(), BenchError> {
     match command {
         Bench::Load(args) => load::run(args),
+        Bench::Scale(args) => scale::run(args),
+        Bench::Floor(args) => floor::run(args),
+        Bench::Inputs(args) => inputs::run(args),
     }
 }
 
@@ -37,4 +52,9 @@ fn write(path: &Path, text: &str) -> Result<(), BenchError> {
 fn print(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// To standard error: what happens meanwhile.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

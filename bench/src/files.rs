@@ -64,11 +64,6 @@ impl Files {
         let end: String = url::form_urlencoded::byte_serialize(end.as_bytes()).collect();
         self.names.get(name).map(|index| format!("http://{}/{index}/{end}", self.address))
     }
-
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
 }
 
 impl Drop for Files {

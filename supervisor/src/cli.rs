@@ -30,6 +30,8 @@ pub enum Command {
     /// Measure: load a server, run the experiment on process counts, find this machine's limit
     #[command(subcommand)]
     Bench(bench::cli::Bench),
+    /// From requests a day to requests a second at the peak to machines
+    Plan(bench::cli::PlanArgs),
     /// A child of the supervisor
     #[command(hide = true)]
     Role(RoleArgs),

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         Command::Model(ModelCommand::Inspect(args)) => alone().and_then(|()| inspect::run(&args)),
         Command::Model(ModelCommand::Pull(args)) => pull::run(&args),
         Command::Bench(command) => alone().and_then(|()| measure(bench::cli::run(&command))),
+        Command::Plan(args) => measure(bench::cli::plan(&args)),
         Command::Role(args) => role::run(&args),
     };
     match result {

@@ -220,17 +220,10 @@ fn thread(shared: &Shared, index: usize, threads: usize, connections: usize) -> 
             }
         };
         let mut workers: FuturesUnordered<_> = (0..connections).map(|_| own.work(open.as_ref())).collect();
-        let all = async {
-            while let Some(ended) = workers.next().await {
-                ended?;
-            }
-            Ok::<_, std::io::Error>(())
-        };
-        let ended = tokio::select! {
-            ended = all => ended,
-            () = own.enough() => Ok(()),
-        };
-        ended?;
+        tokio::select! {
+            () = async { while workers.next().await.is_some() {} } => {}
+            () = own.enough() => {}
+        }
         drop(workers);
         let share = own.from.get().map_or(0.0, |(at, used)| {
             let wall = shared.now().saturating_sub(at).as_secs_f64();
@@ -275,7 +268,7 @@ impl Own<'_> {
     }
 
     /// One connection's life: asks until it is over.
-    async fn work(&self, open: Option<&Mutex<(Schedule, Timer)>>) -> std::io::Result<()> {
+    async fn work(&self, open: Option<&Mutex<(Schedule, Timer)>>) {
         let load = &self.shared.load;
         let mut line: Option<Line> = None;
         loop {
@@ -285,20 +278,20 @@ impl Own<'_> {
                 let mut baton = open.lock().await;
                 let next = baton.0.peek();
                 if next >= self.shared.end() {
-                    return Ok(());
+                    return;
                 }
                 if next >= load.warmup && !self.shared.ticket() {
-                    return Ok(());
+                    return;
                 }
                 baton.0.take();
-                baton.1.until(self.shared.start + next).await?;
+                baton.1.until(self.shared.start + next).await;
                 due = Some(next);
             }
             let begun = self.shared.now();
             if open.is_none() {
                 let counts = begun >= load.warmup;
                 if begun >= self.shared.end() || (counts && !self.shared.ticket()) {
-                    return Ok(());
+                    return;
                 }
             }
             if self.from.get().is_none() && begun >= load.warmup {

@@ -2,13 +2,10 @@
 //! runtime's own timer does.
 
 use super::Arrivals;
-use nix::sys::time::TimeSpec;
-use nix::sys::timer::{Expiration, TimerSetTimeFlags};
-use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
-use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 
 /// The times at which one thread's share of the requests is due, since the beginning.
 pub struct Schedule {
@@ -54,40 +51,35 @@ impl Schedule {
     }
 }
 
-struct Descriptor(TimerFd);
-
-impl AsRawFd for Descriptor {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
+/// Wakes a task at a time. A thread of its own sleeps for it, as precisely as the kernel does.
+pub struct Timer {
+    sleeper: mpsc::Sender<Instant>,
+    woken: Arc<Notify>,
 }
 
-/// A timer with the kernel's precision.
-pub struct Timer(AsyncFd<Descriptor>);
-
 impl Timer {
-    /// Within a runtime.
+    /// Starts the thread; it ends with the timer.
     pub fn new() -> io::Result<Self> {
-        let timer =
-            TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
-        Ok(Self(AsyncFd::new(Descriptor(timer))?))
+        let (sleeper, times) = mpsc::channel::<Instant>();
+        let woken = Arc::new(Notify::new());
+        let wake = woken.clone();
+        std::thread::Builder::new().name("load-timer".to_owned()).spawn(move || {
+            for then in times {
+                std::thread::sleep(then.saturating_duration_since(Instant::now()));
+                wake.notify_one();
+            }
+        })?;
+        Ok(Self { sleeper, woken })
     }
 
-    /// Waits until then; at once when that has passed.
-    pub async fn until(&mut self, then: Instant) -> io::Result<()> {
-        let wait = then.saturating_duration_since(Instant::now());
-        if wait.is_zero() {
-            return Ok(());
-        }
-        let timer = &self.0.get_ref().0;
-        timer.set(Expiration::OneShot(TimeSpec::from_duration(wait)), TimerSetTimeFlags::empty())?;
-        loop {
-            let mut ready = self.0.readable().await?;
-            // Setting the timer anew forgets what it had to tell.
-            ready.clear_ready();
-            if Instant::now() >= then {
-                return Ok(());
+    /// Waits until then; at once when that has passed. One wait at a time.
+    pub async fn until(&mut self, then: Instant) {
+        // A wait that was given up leaves a wake-up behind: hence the loop.
+        while Instant::now() < then {
+            if self.sleeper.send(then).is_err() {
+                return;
             }
+            self.woken.notified().await;
         }
     }
 }

@@ -1,0 +1,185 @@
+//! `detectd bench floor`.
+
+use super::scale::key_value;
+use super::{print, tell};
+use crate::BenchError;
+use crate::floor::{Floor, Part, Steps};
+use crate::load::Input;
+use crate::scale::load_service;
+use crate::service::{Serving, Settings};
+use crate::table::{Table, digits, percent};
+use clap::Args;
+use serde::Serialize;
+use shm_proto::units::parse_duration;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which model and picture, and which services it is the floor of.
+#[derive(Debug, Args)]
+pub struct FloorArgs {
+    /// The .onnx file
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// A file with the classes' names
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// The picture
+    #[arg(short, long, value_name = "FILE")]
+    pub image: PathBuf,
+    /// ONNX Runtime's library
+    #[arg(long, value_name = "FILE", default_value = "")]
+    pub runtime: PathBuf,
+    /// Frontend processes of the services that are measured in the same run; none: the floor alone
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,2")]
+    pub procs: Vec<u32>,
+    /// Requests at a time
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "8,32")]
+    pub concurrency: Vec<usize>,
+    /// Leave the services out
+    #[arg(long)]
+    pub alone: bool,
+    /// How long each measurement lasts
+    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// How often; every other round goes backwards
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub rounds: u32,
+    /// Set any key of the services' configuration
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    threads: usize,
+    /// Images a second of each round.
+    session: Vec<f64>,
+    job: Vec<f64>,
+    steps_ms: Steps,
+    services: Vec<Cell>,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    procs: u32,
+    concurrency: usize,
+    tps: Vec<f64>,
+    /// Of the whole job's floor.
+    efficiency: f64,
+    generator_cores: f64,
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Measures.
+///
+/// # Errors
+/// When the model cannot be loaded or a service does not start.
+pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
+    let floor = Floor::load(&args.model, args.labels.as_deref(), &args.image, &args.runtime)?;
+    let procs: &[u32] = if args.alone { &[] } else { &args.procs };
+    let (mut session, mut job) = (Vec::new(), Vec::new());
+    let mut services: Vec<Cell> = Vec::new();
+    for &procs in procs {
+        for &concurrency in &args.concurrency {
+            services.push(Cell {
+                procs,
+                concurrency,
+                tps: Vec::new(),
+                efficiency: 0.0,
+                generator_cores: 0.0,
+            });
+        }
+    }
+    for round in 0..args.rounds.max(1) {
+        let mut order: Vec<usize> = (0..=procs.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for step in order {
+            let Some(&procs) = step.checked_sub(1).and_then(|step| procs.get(step)) else {
+                tell(&format!("round {}: the floor", round + 1));
+                session.push(floor.measure(Part::Session, args.duration)?);
+                job.push(floor.measure(Part::Job, args.duration)?);
+                continue;
+            };
+            tell(&format!("round {}: {procs} frontends", round + 1));
+            measure_service(args, procs, &mut services)?;
+        }
+    }
+    let whole = mean(&job);
+    for cell in &mut services {
+        cell.efficiency = mean(&cell.tps) / whole;
+    }
+    let steps_ms = floor.steps(args.duration)?;
+    let report = Report { threads: floor.threads(), session, job, steps_ms, services };
+    if args.json {
+        print(&(serde_json::to_string_pretty(&report).map_err(BenchError::failed)? + "\n"));
+    } else {
+        print(&text(&report));
+    }
+    Ok(())
+}
+
+fn measure_service(args: &FloorArgs, procs: u32, cells: &mut [Cell]) -> Result<(), BenchError> {
+    let mut set = vec![("frontend.rt_target".to_owned(), "0s".to_owned())];
+    if let Some(labels) = &args.labels {
+        set.push(("model.labels".to_owned(), labels.display().to_string()));
+    }
+    if !args.runtime.as_os_str().is_empty() {
+        set.push(("engine.runtime".to_owned(), args.runtime.display().to_string()));
+    }
+    set.extend(args.set.iter().cloned());
+    let serving = Serving::start(&Settings { config: None, model: Some(args.model.clone()), procs, set })?;
+    let picture = [args.image.to_string_lossy().into_owned()];
+    for cell in cells.iter_mut().filter(|cell| cell.procs == procs) {
+        let name = format!("procs {procs} c {}", cell.concurrency);
+        let figures =
+            load_service(&serving, &picture, Input::Bytes, None, cell.concurrency, args.duration, &name)?;
+        if figures.errors > 0 {
+            return Err(BenchError::failed(format!("{name}: {} requests failed", figures.errors)));
+        }
+        cell.tps.push(figures.tps);
+        cell.generator_cores = figures.generator.cores;
+    }
+    serving.stop()
+}
+
+fn text(report: &Report) -> String {
+    let mut table = Table::new(&["what", "images/s", "of the job's floor", "rounds"]);
+    let job = mean(&report.job);
+    let mut row = |what: String, rounds: &[f64]| {
+        let each: Vec<String> = rounds.iter().map(|value| digits(*value)).collect();
+        table.row(vec![what, format!("{:.1}", mean(rounds)), percent(mean(rounds) / job), each.join(" ")]);
+    };
+    row(format!("session alone, {} threads", report.threads), &report.session);
+    row(format!("whole job, {} threads", report.threads), &report.job);
+    for cell in &report.services {
+        row(format!("service, {} frontends, c {}", cell.procs, cell.concurrency), &cell.tps);
+    }
+    let mut out = table.text();
+    let s = &report.steps_ms;
+    let _ = writeln!(
+        out,
+        "\none image on one thread, ms: decode {}  preprocess {}  infer {}  postprocess {}",
+        digits(s.decode),
+        digits(s.preprocess),
+        digits(s.infer),
+        digits(s.postprocess)
+    );
+    if let Some(cell) = report.services.iter().max_by(|a, b| a.generator_cores.total_cmp(&b.generator_cores))
+    {
+        let _ = writeln!(
+            out,
+            "the services share the cores with the load generator: up to {} cores",
+            digits(cell.generator_cores)
+        );
+    }
+    out
+}

@@ -1,0 +1,226 @@
+//! What this machine can do at most: the bare session, and the whole job from picture bytes to detections in one process on
+//! all cores, without HTTP and without shared memory. The service's figures are then a share of that.
+
+use crate::BenchError;
+use engine::ort_run::Buffer;
+use engine::{Config, Device, Model, ModelConfig, Runtime, probe};
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use vision::decode::{Limits, decode_into};
+use vision::model::Task;
+use vision::picture::Picture;
+use vision::postprocess::{Options, classes, detections};
+use vision::preprocess::{Scratch, write_tensor};
+use vision::tensor::TensorView;
+
+/// A model that is loaded into this process.
+pub struct Floor {
+    model: Model,
+    bytes: Vec<u8>,
+    threads: usize,
+}
+
+/// Which part of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The session alone, on an input that is there already.
+    Session,
+    /// Decode, letterbox, run, suppress.
+    Job,
+}
+
+/// Milliseconds of each step of the job, one after the other on one thread.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Steps {
+    /// Bytes to pixels.
+    pub decode: f64,
+    /// Pixels to tensor.
+    pub preprocess: f64,
+    /// The session.
+    pub infer: f64,
+    /// Outputs to detections.
+    pub postprocess: f64,
+}
+
+impl Floor {
+    /// Loads the model on the CPU, one thread a run, for as many threads as there are cores.
+    ///
+    /// Call it from the thread that measures: threads inherit how it treats numbers next to zero.
+    ///
+    /// # Errors
+    /// Says what is wrong with the runtime, the model or the picture.
+    pub fn load(
+        model: &Path,
+        labels: Option<&Path>,
+        picture: &Path,
+        runtime: &Path,
+    ) -> Result<Self, BenchError> {
+        let bytes = std::fs::read(picture).map_err(|error| BenchError::file(picture, &error))?;
+        let config = Config { device: Device::Cpu, max_batch: 1, ..Config::default() };
+        let runtime = Runtime::load(Device::Cpu, runtime).map_err(BenchError::usage)?;
+        let mut file = ModelConfig::new(model);
+        if let Some(labels) = labels {
+            file.labels = labels.to_path_buf();
+        }
+        let model = Model::load(&runtime, &config, &file).map_err(BenchError::usage)?;
+        if model.facts.outputs.iter().any(|output| output.dynamic) {
+            let reason =
+                "the number of this model's outputs depends on the picture: its floor is not measured";
+            return Err(BenchError::usage(reason));
+        }
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let floor = Self { model, bytes, threads };
+        floor.worker(Part::Job)?.turn()?;
+        Ok(floor)
+    }
+
+    /// Threads that work.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Images a second of all threads together, over so long.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn measure(&self, part: Part, time: Duration) -> Result<f64, BenchError> {
+        let over = AtomicBool::new(false);
+        let ready = Barrier::new(self.threads + 1);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let warm = self.worker(part).and_then(|mut worker| {
+                            // Buffers grow, values over them are made.
+                            worker.turn()?;
+                            Ok(worker)
+                        });
+                        // Whether it went well or not: the others wait here.
+                        ready.wait();
+                        let mut worker = warm?;
+                        let mut count = 0_u64;
+                        while !over.load(Relaxed) {
+                            worker.turn()?;
+                            count += 1;
+                        }
+                        Ok(count)
+                    })
+                })
+                .collect();
+            ready.wait();
+            let begun = Instant::now();
+            std::thread::sleep(time);
+            over.store(true, Relaxed);
+            let mut count = 0;
+            for worker in workers {
+                let done: Result<u64, BenchError> =
+                    worker.join().map_err(|_| BenchError::failed("a thread of the floor panicked"))?;
+                count += done?;
+            }
+            Ok(count as f64 / begun.elapsed().as_secs_f64())
+        })
+    }
+
+    /// The steps' times on one thread, alone.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn steps(&self, time: Duration) -> Result<Steps, BenchError> {
+        let mut worker = self.worker(Part::Job)?;
+        let (begun, mut count) = (Instant::now(), 0.0);
+        let mut sum = Steps::default();
+        while begun.elapsed() < time {
+            let steps = worker.turn()?;
+            sum.decode += steps.decode;
+            sum.preprocess += steps.preprocess;
+            sum.infer += steps.infer;
+            sum.postprocess += steps.postprocess;
+            count += 1.0;
+        }
+        Ok(Steps {
+            decode: sum.decode / count,
+            preprocess: sum.preprocess / count,
+            infer: sum.infer / count,
+            postprocess: sum.postprocess / count,
+        })
+    }
+
+    fn worker(&self, part: Part) -> Result<Worker<'_>, BenchError> {
+        let plan = self.model.runner.plan();
+        let mut input = Buffer::new(plan.input.bytes());
+        probe::noise(&self.model.facts.spec.input, input.bytes_mut());
+        Ok(Worker {
+            floor: self,
+            part,
+            picture: Picture::default(),
+            scratch: Scratch::new(),
+            input,
+            outputs: plan.outputs.iter().map(|port| Buffer::new(port.bytes())).collect(),
+        })
+    }
+}
+
+/// One thread's buffers.
+struct Worker<'a> {
+    floor: &'a Floor,
+    part: Part,
+    picture: Picture,
+    scratch: Scratch,
+    input: Buffer,
+    outputs: Vec<Buffer>,
+}
+
+impl Worker<'_> {
+    /// One image.
+    fn turn(&mut self) -> Result<Steps, BenchError> {
+        let model = &self.floor.model;
+        let spec = &model.facts.spec;
+        let mut steps = Steps::default();
+        let mut placement = None;
+        let mut clock = Instant::now();
+        let mut lap = || {
+            let now = Instant::now();
+            let millis = (now - clock).as_secs_f64() * 1e3;
+            clock = now;
+            millis
+        };
+        if self.part == Part::Job {
+            decode_into(&self.floor.bytes, &Limits::default(), &mut self.picture)
+                .map_err(BenchError::usage)?;
+            steps.decode = lap();
+            let out = self.input.bytes_mut();
+            let placed = write_tensor(&self.picture, &spec.input, &mut self.scratch, out);
+            placement = Some(placed.map_err(BenchError::failed)?);
+            steps.preprocess = lap();
+        }
+        let mut outputs: Vec<&mut [u8]> = self.outputs.iter_mut().map(Buffer::bytes_mut).collect();
+        model.runner.run(1, self.input.bytes(), &mut outputs).map_err(BenchError::failed)?;
+        steps.infer = lap();
+        if let Some(placement) = placement {
+            let facts = &model.facts.outputs;
+            let views: Vec<TensorView<'_>> = facts
+                .iter()
+                .zip(&self.outputs)
+                .map(|(facts, output)| TensorView {
+                    element: facts.element,
+                    shape: &facts.shape,
+                    bytes: output.bytes(),
+                })
+                .collect();
+            let options = Options::of(spec);
+            match spec.task {
+                Task::Detect => {
+                    let found = detections(spec, &views, &placement, &options).map_err(BenchError::failed)?;
+                    std::hint::black_box(found);
+                }
+                Task::Classify => {
+                    std::hint::black_box(classes(spec, &views, &options).map_err(BenchError::failed)?);
+                }
+            }
+            steps.postprocess = lap();
+        }
+        Ok(steps)
+    }
+}

@@ -1,0 +1,22 @@
+use super::*;
+
+#[test]
+fn busy_time_leaves_out_what_is_idle_and_names_what_was_stolen() {
+    let (busy, stolen) = times_of("cpu  100 20 30 4000 500 6 7 80 9 10");
+    assert!((busy - 1.63).abs() < 1e-9 && (stolen - 0.8).abs() < 1e-9, "{busy} {stolen}");
+}
+
+#[test]
+fn a_process_uses_time_and_one_that_is_not_there_uses_none() {
+    let before = used(std::process::id());
+    let begun = std::time::Instant::now();
+    let mut n = 0u64;
+    while begun.elapsed() < Duration::from_millis(30) {
+        n = std::hint::black_box(n + 1);
+    }
+    let after = used(std::process::id());
+    assert!(after.cpu > before.cpu, "{:?} {:?}", before.cpu, after.cpu);
+    assert!(after.switches >= before.switches && after.switches > 0);
+    assert_eq!(used(0).cpu, Duration::ZERO);
+    assert!(pss_kib(std::process::id()) > 100.0);
+}

@@ -1,0 +1,123 @@
+//! What was measured, and under which conditions: one JSON file, written anew after every sample, that a later run goes on
+//! with.
+
+use super::grid::Cell;
+use crate::BenchError;
+use crate::load::Figures;
+use crate::look::Seen;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+/// What must be the same for samples to belong together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// The program.
+    pub version: String,
+    /// The model, by name and hash.
+    pub model: String,
+    /// Where it ran.
+    pub device: String,
+    /// Lanes of the engine, as the first service had them.
+    pub lanes: u32,
+    /// The pictures' file names.
+    pub pictures: Vec<String>,
+    /// Their bytes in all.
+    pub picture_bytes: u64,
+    /// Seconds of a measurement that is not counted.
+    pub seconds: f64,
+    /// Seconds before it.
+    pub warmup: f64,
+    /// Keys of the configuration that were set.
+    pub set: Vec<(String, String)>,
+    /// The processor.
+    pub processor: String,
+    /// Its cores that this program may use.
+    pub cores: usize,
+}
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Of what.
+    pub cell: Cell,
+    /// In which round.
+    pub round: u32,
+    /// When, in seconds since 1970.
+    pub unix: u64,
+    /// From outside.
+    pub load: Figures,
+    /// From the board and `/proc`.
+    pub seen: Seen,
+}
+
+/// The file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Under which conditions.
+    pub conditions: Conditions,
+    /// What was measured.
+    pub samples: Vec<Sample>,
+}
+
+impl Record {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(path: &Path) -> Result<Self, BenchError> {
+        let text = std::fs::read_to_string(path).map_err(|error| BenchError::file(path, &error))?;
+        serde_json::from_str(&text).map_err(|error| BenchError::file(path, &error))
+    }
+
+    /// Writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn write(&self, path: &Path) -> Result<(), BenchError> {
+        let wrong = |error: std::io::Error| BenchError::file(path, &error);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
+        serde_json::to_writer_pretty(&mut file, self).map_err(|error| wrong(error.into()))?;
+        file.write_all(b"\n").map_err(wrong)?;
+        file.persist(path).map_err(|error| wrong(error.error))?;
+        Ok(())
+    }
+
+    /// Whether this was measured already.
+    pub fn has(&self, cell: &Cell, round: u32) -> bool {
+        self.samples.iter().any(|sample| sample.cell == *cell && sample.round == round)
+    }
+
+    /// What keeps samples of other conditions out.
+    ///
+    /// # Errors
+    /// Names the first condition that differs.
+    pub fn check(&self, now: &Conditions) -> Result<(), BenchError> {
+        let (was, is) = (&self.conditions, now);
+        let pairs = [
+            ("program", &was.version, &is.version),
+            ("model", &was.model, &is.model),
+            ("device", &was.device, &is.device),
+            ("processor", &was.processor, &is.processor),
+        ];
+        if let Some((what, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
+            return Err(BenchError::usage(format!(
+                "the samples there were taken with another {what} ({was}, now {is}): choose another --out"
+            )));
+        }
+        if was != is {
+            let reason = "the samples there were taken with other settings (pictures, times, --set or cores): choose another --out";
+            return Err(BenchError::usage(reason));
+        }
+        Ok(())
+    }
+}
+
+/// The processor's name.
+pub fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    let name = line.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim().to_owned());
+    name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}

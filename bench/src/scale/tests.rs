@@ -1,0 +1,159 @@
+//! The analysis against a machine that is made up: what it must find is known.
+
+use super::*;
+use crate::load::{Figures, Input, Times};
+use crate::look::{Cores, Seen};
+use std::time::Duration;
+
+/// A machine of 4 cores whose pictures cost a frontend 2 ms and the engine 6 ms, with 4 lanes, one decode thread a frontend.
+fn record(tps: impl Fn(u32, usize, u32) -> f64) -> Record {
+    let conditions = Conditions {
+        version: "0.1.0".to_owned(),
+        model: "m 0123".to_owned(),
+        device: "cpu".to_owned(),
+        lanes: 4,
+        pictures: vec!["a.jpg".to_owned()],
+        picture_bytes: 1000,
+        seconds: 5.0,
+        warmup: 1.0,
+        set: vec![("frontend.decode_threads".to_owned(), "1".to_owned())],
+        processor: "made up".to_owned(),
+        cores: 4,
+    };
+    let mut samples = Vec::new();
+    for round in 0..2 {
+        for procs in [1, 2, 4] {
+            for concurrency in [1, 8, 64] {
+                let tps = tps(procs, concurrency, round);
+                let rt = concurrency as f64 / tps * 1e3;
+                let times = Times { mean: rt, p50: rt, p99: rt * 1.2, ..Times::default() };
+                let setup = Setup { procs, lanes: None, max_batch: None };
+                samples.push(Sample {
+                    cell: Cell { setup, input: Input::Bytes, requests: None, concurrency },
+                    round,
+                    unix: 0,
+                    load: Figures { tps, rt_ms: times, ok: 100, ..Figures::default() },
+                    seen: Seen {
+                        tps,
+                        run_ms: 6.0,
+                        mean_batch: 1.0,
+                        lanes_busy: tps * 0.006,
+                        shares: vec![1.0 / f64::from(procs); procs as usize],
+                        cores: Cores { frontends: tps * 0.002, engine: tps * 0.006, ..Cores::default() },
+                        ..Seen::default()
+                    },
+                });
+            }
+        }
+    }
+    Record { conditions, samples }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn ceilings_and_prediction_follow_from_what_a_picture_costs() {
+    // One request alone takes 10 ms; the cores end it at 4 / 8 ms = 500.
+    let analysis = analyse(&record(|_, c, _| (c as f64 * 100.0).min(500.0)), SECOND);
+    let [family] = &analysis.families[..] else { panic!("one family") };
+    assert!((family.engine - 4.0 / 0.006).abs() < 1e-6, "{}", family.engine);
+    assert!((family.machine - 500.0).abs() < 1e-6, "{}", family.machine);
+    assert_eq!(family.procs.iter().map(|p| p.frontends.round()).collect::<Vec<_>>(), [500.0, 1000.0, 2000.0]);
+    for p in &family.procs {
+        assert!(p.error.abs() < 1e-9, "{p:?}");
+        assert_eq!((p.knee.0, p.within_target.map(|(c, _)| c)), (8, Some(64)));
+    }
+    let cell = |c: usize| analysis.cells.iter().find(|cell| cell.cell.concurrency == c).unwrap();
+    assert_eq!((cell(1).limit, cell(8).limit), (Limit::Concurrency, Limit::CoresEngine));
+    assert!((cell(1).predicted - 100.0).abs() < 1e-6);
+    assert!(analysis.cells.iter().all(|c| c.law_error.abs() < 1e-9));
+    let within = analyse(&record(|_, c, _| (c as f64 * 100.0).min(500.0)), Duration::from_millis(100));
+    assert_eq!(within.families[0].procs[0].within_target.map(|(c, _)| c), Some(8));
+}
+
+#[test]
+fn a_relation_is_what_chance_does_not_explain() {
+    let text = |record: &Record| text(record, &analyse(record, SECOND));
+    let flat = record(|_, c, round| (c as f64 * 100.0).min(if round == 0 { 490.0 } else { 510.0 }));
+    assert!(text(&flat).contains("TPS does not follow the number of processes"), "{}", text(&flat));
+    let steep = record(|procs, c, _| (c as f64 * 100.0).min(f64::from(procs) * 120.0));
+    assert!(text(&steep).contains("TPS depends on the number of processes"), "{}", text(&steep));
+}
+
+#[test]
+fn two_runs_are_told_apart_beyond_chance() {
+    let run =
+        |factor: f64| analyse(&record(|_, c, round| factor * (c as f64 * 99.0 + f64::from(round))), SECOND);
+    let verdicts = |a: f64, b: f64| {
+        let table = compare(&run(b), &run(a));
+        table.rows()[1..].iter().map(|row| row.last().unwrap().clone()).collect::<Vec<_>>()
+    };
+    assert!(verdicts(1.0, 1.2).iter().all(|verdict| verdict == "faster"));
+    assert!(verdicts(1.0, 0.8).iter().all(|verdict| verdict == "slower"));
+    assert!(verdicts(1.0, 1.001).iter().all(|verdict| verdict == "the same"));
+}
+
+#[test]
+fn every_other_round_goes_backwards_and_measures_the_same() {
+    let grid = Grid {
+        procs: vec![1, 2],
+        lanes: vec![None, Some(3)],
+        max_batch: vec![None],
+        inputs: vec![Input::Bytes, Input::Url],
+        requests: vec![Some(100)],
+        concurrency: vec![1, 10],
+    };
+    let cells = |round| grid.round(round).into_iter().flat_map(|(_, cells)| cells).collect::<Vec<_>>();
+    let (mut there, back) = (cells(0), cells(1));
+    assert_eq!(there.len(), grid.len());
+    assert_eq!(grid.len(), 16);
+    there.reverse();
+    assert_eq!(there, back);
+    assert_eq!(cells(2), cells(0));
+}
+
+#[test]
+fn a_record_is_gone_on_with_only_under_its_conditions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scale.json");
+    let record = record(|_, c, _| c as f64);
+    record.write(&path).unwrap();
+    let read = Record::read(&path).unwrap();
+    assert_eq!(read, record);
+    let cell = record.samples[0].cell;
+    assert!(read.has(&cell, 0) && read.has(&cell, 1) && !read.has(&cell, 2));
+    assert!(read.check(&record.conditions).is_ok());
+    let other = Conditions { model: "n 4567".to_owned(), ..record.conditions.clone() };
+    assert!(read.check(&other).unwrap_err().to_string().contains("another model"));
+    let other = Conditions { seconds: 1.0, ..record.conditions };
+    assert!(read.check(&other).is_err());
+}
+
+#[test]
+fn plots_are_drawn_in_both_forms_and_the_page_needs_nobody() {
+    let record = record(|_, c, _| (c as f64 * 100.0).min(500.0));
+    let analysis = analyse(&record, SECOND);
+    let plots = plots(&analysis, "");
+    assert_eq!(plots.len(), 5);
+    let drawn: Vec<(String, String)> =
+        plots.iter().map(|plot| (plot.title.clone(), svg(plot).unwrap())).collect();
+    for (plot, (_, svg)) in plots.iter().zip(&drawn) {
+        for word in plot.lines.iter().map(|line| &line.label).chain([&plot.x, &plot.y]) {
+            assert!(svg.contains(word.as_str()), "no {word} in {}", plot.name);
+        }
+        let png = png(plot).unwrap();
+        let picture = vision::decode::decode(&png, &vision::decode::Limits::default()).unwrap();
+        let inked = picture.rgb.chunks(3).filter(|pixel| pixel[0] < 128).count();
+        assert!(inked > 2000, "{}: only {inked} dark pixels", plot.name);
+    }
+    let page = page(&record, &analysis, &drawn);
+    assert_eq!(page.matches("<svg ").count(), 5);
+    assert_eq!(page.matches("viewBox").count(), 5);
+    for outside in ["src=", "href=", "url(", "<script"] {
+        assert!(!page.contains(outside), "the page asks for something: {outside}");
+    }
+    let csv = cells_csv(&analysis);
+    assert_eq!(csv.lines().count(), 10);
+    let columns = csv.lines().next().unwrap().split(',').count();
+    assert!(csv.lines().all(|line| line.split(',').count() == columns));
+}
