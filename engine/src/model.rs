@@ -69,10 +69,17 @@ impl Model {
             shape: port.shape.clone(),
             dynamic: port.dynamic,
         });
-        let golden = sidecar.as_ref().and_then(|(path, sidecar)| {
-            let file = path.parent().unwrap_or(Path::new("")).join(sidecar.golden.as_ref()?);
-            Some(std::path::absolute(&file).unwrap_or(file))
+        // A file that a sidecar names lies relative to it; other processes have other working folders.
+        let beside = |path: &Path, name: &String| {
+            let file = path.parent().unwrap_or(Path::new("")).join(name);
+            std::path::absolute(&file).unwrap_or(file)
+        };
+        let golden =
+            sidecar.as_ref().and_then(|(path, sidecar)| Some(beside(path, sidecar.golden.as_ref()?)));
+        let samples = sidecar.as_ref().and_then(|(path, sidecar)| {
+            Some(sidecar.samples.as_ref()?.iter().map(|name| beside(path, name)).collect())
         });
+        let samples = samples.unwrap_or_else(|| golden.clone().into_iter().collect());
         let facts = ModelFacts {
             spec,
             outputs: output_facts.collect(),
@@ -82,6 +89,7 @@ impl Model {
             max_batch,
             runtime: runtime.version().to_owned(),
             golden,
+            samples,
         };
         let runner = Runner::new(session, plan).map_err(|error| model_error(path, &error.to_string()))?;
         let sidecar = sidecar.map(|(path, _)| path);

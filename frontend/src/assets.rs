@@ -43,22 +43,32 @@ impl File {
     pub fn reply(&self, request: &HeaderMap, keep: Keep) -> Reply {
         let gzip = self.gzip.filter(|_| accepts_gzip(request));
         let body = gzip.unwrap_or(self.plain);
-        let tag = format!("\"{:016x}\"", xxh3_64(body));
-        let unchanged = is_known(request, &tag);
-        let mut reply = Reply::new(self.media_type, if unchanged { &b""[..] } else { body });
         let keep = match keep {
             Keep::Always => "public, max-age=31536000, immutable",
             Keep::Ask => "no-cache",
         };
-        reply = reply.header(CACHE_CONTROL, keep).header(VARY, "accept-encoding");
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            reply.headers.insert(ETAG, tag);
+        let mut reply =
+            Reply::new(self.media_type, body).header(CACHE_CONTROL, keep).header(VARY, "accept-encoding");
+        if gzip.is_some() {
+            reply = reply.header(CONTENT_ENCODING, "gzip");
         }
-        if unchanged {
-            return reply.status(StatusCode::NOT_MODIFIED);
-        }
-        if gzip.is_some() { reply.header(CONTENT_ENCODING, "gzip") } else { reply }
+        unless_known(reply, request)
     }
+}
+
+/// The answer with the tag of its body, and without its body for a client that says it has it.
+pub fn unless_known(mut reply: Reply, request: &HeaderMap) -> Reply {
+    let tag = format!("\"{:016x}\"", xxh3_64(&reply.body));
+    let is_known = is_known(request, &tag);
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        reply.headers.insert(ETAG, tag);
+    }
+    if is_known {
+        reply.headers.remove(CONTENT_ENCODING);
+        reply.body.clear();
+        reply = reply.status(StatusCode::NOT_MODIFIED);
+    }
+    reply
 }
 
 /// Whether the request takes gzip: named, and not with a weight of nothing.

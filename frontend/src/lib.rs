@@ -17,6 +17,7 @@ pub mod inputs;
 mod admission;
 mod assets;
 mod capacity;
+mod events;
 mod golden;
 mod handlers;
 mod life;

@@ -23,13 +23,16 @@ pub fn document(config: &Config) -> Value {
         "servers": [{ "url": "/" }],
         "paths": {
             "/": { "get": page("A page to try it on.", "text/html") },
+            "/dashboard": { "get": page("A page of live figures.", "text/html") },
             "/detect": { "post": detect(config) },
+            "/events": { "get": page("The figures of /stats every second, as server-sent events.", "text/event-stream") },
             "/healthz": { "get": page("Whether the process lives.", "text/plain") },
             "/livez": { "get": page("Whether the process lives.", "text/plain") },
             "/metrics": { "get": page("Figures of the whole service for Prometheus.", "text/plain") },
             "/openapi.json": { "get": page("This document.", "application/json") },
             "/readyz": { "get": ready() },
             "/robots.txt": { "get": page("Nothing here is to be indexed.", "text/plain") },
+            "/samples": { "get": page("Pictures to try the model on.", "application/json") },
             "/stats": { "get": page("Figures of the whole service.", "application/json") },
         },
         "components": {

@@ -6,11 +6,17 @@ use crate::request_id;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{Either, Full};
+use hyper::body::Body;
 use serde::Serialize;
+use std::convert::Infallible;
+
+/// A body on its way out: one that is here, or one that comes piece by piece.
+pub type Outgoing = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
 /// What a handler answers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
@@ -18,6 +24,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// In place of it, what comes piece by piece. It counts its bytes itself.
+    pub stream: Option<UnsyncBoxBody<Bytes, Infallible>>,
 }
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -28,7 +36,15 @@ impl Reply {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { status: StatusCode::OK, headers, body: body.into() }
+        Self { status: StatusCode::OK, headers, body: body.into(), stream: None }
+    }
+
+    /// A body of this content type that comes piece by piece.
+    pub fn streamed(
+        content_type: &'static str,
+        stream: impl Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    ) -> Self {
+        Self { stream: Some(UnsyncBoxBody::new(stream)), ..Self::new(content_type, Bytes::new()) }
     }
 
     /// A JSON document.
@@ -59,7 +75,7 @@ impl Reply {
     pub fn options(methods: &'static str) -> Self {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(header::ALLOW, HeaderValue::from_static(methods));
-        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }
+        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new(), stream: None }
     }
 
     /// The same with another status.
@@ -99,8 +115,9 @@ impl Reply {
     }
 
     /// The HTTP response to the request with this id; `close` ends the connection after it.
-    pub fn into_response(self, id: &str, close: bool) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    pub fn into_response(self, id: &str, close: bool) -> Response<Outgoing> {
+        let body = self.stream.map_or_else(|| Either::Left(Full::new(self.body)), Either::Right);
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();

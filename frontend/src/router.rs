@@ -4,15 +4,14 @@
 mod whole;
 
 use crate::error::{Code, RequestError};
-use crate::handlers::{Call, detect, health, monitoring, pages};
-use crate::reply::Reply;
+use crate::handlers::{Call, detect, health, monitoring, pages, samples};
+use crate::reply::{Outgoing, Reply};
 use crate::request_id;
 use crate::service::Service;
 use bytes::Bytes;
 use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
-use http_body_util::Full;
 use shm_proto::clock;
 use std::error::Error;
 use std::net::IpAddr;
@@ -33,29 +32,33 @@ const POST: &str = "POST, OPTIONS";
 const ANY: &str = "GET, HEAD, POST, OPTIONS";
 
 /// Every route and the methods it knows, for `Allow`, `OPTIONS` and the API description.
-pub const ROUTES: [(&str, &str); 9] = [
+pub const ROUTES: [(&str, &str); 12] = [
     ("/", GET),
+    ("/dashboard", GET),
     ("/detect", POST),
+    ("/events", GET),
     ("/healthz", GET),
     ("/livez", GET),
     ("/metrics", GET),
     ("/openapi.json", GET),
     ("/readyz", GET),
     ("/robots.txt", GET),
+    ("/samples", GET),
     ("/stats", GET),
 ];
 
-/// Below it is what the pages load.
+/// Below it is what the pages load, and below this one the pictures to try the model on.
 const ASSETS: &str = "/assets/";
+const SAMPLES: &str = "/samples/";
 
 /// The methods of a path that there is.
 fn methods(path: &str) -> Option<&'static str> {
     let route = ROUTES.into_iter().find(|(route, _)| *route == path).map(|(_, methods)| methods);
-    route.or(path.starts_with(ASSETS).then_some(GET))
+    route.or((path.starts_with(ASSETS) || path.starts_with(SAMPLES)).then_some(GET))
 }
 
 /// Answers a request. Never fails: what goes wrong is a problem document.
-pub async fn handle<B>(service: &Arc<Service>, peer: IpAddr, request: Request<B>) -> Response<Full<Bytes>>
+pub async fn handle<B>(service: &Arc<Service>, peer: IpAddr, request: Request<B>) -> Response<Outgoing>
 where
     B: hyper::body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -118,15 +121,29 @@ where
         ("GET", "/healthz" | "/livez") => Ok(health::alive()),
         ("GET", "/readyz") => health::ready(service),
         ("GET", "/metrics") => Ok(monitoring::metrics(service)),
+        ("GET", "/samples") => Ok(samples::list(service)),
+        ("GET", "/dashboard") => pages::page(call, "dashboard.html"),
+        ("GET", "/events") => monitoring::events(service),
         ("GET", "/stats") => Ok(monitoring::stats(service)),
         ("GET", "/openapi.json") => Ok(monitoring::openapi(service)),
         ("OPTIONS", "*") => Ok(Reply::options(ANY)),
-        (method, path) => match (method, path.strip_prefix(ASSETS), methods(path)) {
-            ("GET", Some(path), _) => pages::asset(call, path),
-            ("OPTIONS", _, Some(methods)) => Ok(Reply::options(methods)),
-            (_, _, Some(methods)) => Err(RequestError::from(Code::MethodNotAllowed).allow(methods)),
-            (_, _, None) => Err(Code::NotFound.into()),
-        },
+        (method, path) => {
+            if method == "GET"
+                && let Some(path) = path.strip_prefix(ASSETS)
+            {
+                return pages::asset(call, path);
+            }
+            if method == "GET"
+                && let Some(path) = path.strip_prefix(SAMPLES)
+            {
+                return samples::sample(service, call, path).await;
+            }
+            match methods(path) {
+                Some(methods) if method == "OPTIONS" => Ok(Reply::options(methods)),
+                Some(methods) => Err(RequestError::from(Code::MethodNotAllowed).allow(methods)),
+                None => Err(Code::NotFound.into()),
+            }
+        }
     }
 }
 

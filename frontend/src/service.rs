@@ -4,9 +4,10 @@
 use crate::capacity::{Capacity, Observation};
 use crate::config::Config;
 use crate::error::Code;
+use crate::events::Events;
 use crate::inputs::Inputs;
 use crate::link::Link;
-use crate::stats::{History, Snapshot};
+use crate::stats::{self, History, Snapshot};
 use crate::work::Pool;
 use http::header::USER_AGENT;
 use http::request::Parts;
@@ -44,6 +45,8 @@ pub struct Service {
     pub pictures: Arc<Semaphore>,
     /// The inputs.
     pub inputs: Inputs,
+    /// Live figures.
+    pub events: Events,
     history: Mutex<History>,
     capacity: Mutex<Capacity>,
     phase: watch::Sender<Phase>,
@@ -57,7 +60,8 @@ impl Service {
         let history = Mutex::new(History::new(&board));
         let capacity = Mutex::default();
         let phase = watch::Sender::new(Phase::Open);
-        Arc::new(Self { config, slot, board, link, pool, pictures, inputs, history, capacity, phase })
+        let events = Events::default();
+        Arc::new(Self { config, slot, board, link, pool, pictures, inputs, events, history, capacity, phase })
     }
 
     /// This process's block on the board.
@@ -97,6 +101,11 @@ impl Service {
                 ideal: engine.map_or(0.0, |engine| ideal(engine.image_nanos(), facts.lanes)),
                 window: &last,
             });
+        }
+        if self.events.is_watched() {
+            let mut document = stats::document(self);
+            document["second"] = stats::second(self, &snapshot);
+            self.events.publish(&document);
         }
         self.history().push(snapshot);
     }

@@ -5,9 +5,12 @@
 //! whichever frontend is asked and whatever died meanwhile.
 
 mod document;
+mod series;
 mod totals;
+mod usage;
 
 pub use document::document;
+pub use series::{history, second};
 pub use totals::Totals;
 
 use shm_proto::board::{Board, Counter, ProcessFigures};

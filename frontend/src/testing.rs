@@ -76,6 +76,7 @@ pub fn facts() -> ModelFacts {
         max_batch: 4,
         runtime: "none".into(),
         golden: None,
+        samples: vec![],
     }
 }
 

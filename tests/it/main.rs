@@ -8,6 +8,7 @@ mod errors; // every refusal: its status, its code, and a service as healthy aft
 mod families; // each kind of model answers what its picture says
 mod inputs; // five types in every form of arrival give the same detections
 mod observe; // health, metrics, statistics, the API's description
+mod pages; // what people see, in a real browser
 mod processes; // who runs, who maps what, who replaces whom, how it ends
 mod real_models; // real models on real pictures, against the references
 mod reload; // new configurations and models under load, the standby

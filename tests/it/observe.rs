@@ -100,7 +100,8 @@ fn the_api_describes_itself_truly() {
     let api = client.get("/openapi.json").ok();
     assert!(api["openapi"].as_str().is_some_and(|version| version.starts_with("3.")));
     for (path, methods) in api["paths"].as_object().expect("paths") {
-        if methods.get("get").is_some() {
+        // The stream of figures has no end to wait for; the pages' tests read it.
+        if methods.get("get").is_some() && path != "/events" {
             assert_eq!(client.get(path).status, 200, "GET {path}");
         }
         if methods.get("post").is_some() {

@@ -1,6 +1,7 @@
 //! Harness of the end-to-end tests: a service of the real executable in a folder of its own, a client for it, and
 //! the pictures and models they share. Tests wait for events with a deadline; they never sleep and hope.
 
+pub mod browser;
 pub mod client;
 pub mod load;
 pub mod pictures;

@@ -17,3 +17,4 @@ pub mod picture;
 pub mod postprocess;
 pub mod preprocess;
 pub mod tensor;
+pub mod thumbnail;

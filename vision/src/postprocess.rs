@@ -135,22 +135,17 @@ pub fn detections(
 ) -> Result<Vec<Detection>, PostprocessError> {
     let outputs = Outputs::new(outputs);
     let input = (spec.input.width, spec.input.height);
-    let mut suppress = true;
     let found = match &spec.decoder {
         Decoder::Yolox { strides } => yolo::yolox(&outputs, strides, input, options)?,
         Decoder::Yolov5 => yolo::yolov5(&outputs, options)?,
         Decoder::Yolov8 { rows: false } => yolo::yolov8_columns(&outputs, options)?,
         Decoder::Yolov8 { rows: true } => yolo::yolov8_rows(&outputs, options)?,
-        Decoder::EndToEnd => {
-            suppress = false;
-            yolo::end_to_end(&outputs, options)?
-        }
+        Decoder::EndToEnd => yolo::end_to_end(&outputs, options)?,
         Decoder::FastestDet => yolo::fastestdet(&outputs, input, options)?,
         Decoder::Ssd { boxes, scores, layout, background } => {
             ssd::ssd(&outputs, *boxes, *scores, *layout, *background, input, options)?
         }
         Decoder::SsdPost { boxes, classes, scores, count, layout, first_class } => {
-            suppress = false;
             let columns =
                 ssd::PostOutputs { boxes: *boxes, classes: *classes, scores: *scores, count: *count };
             ssd::ssd_post(&outputs, &columns, *layout, *first_class, input, options)?
@@ -168,11 +163,16 @@ pub fn detections(
     };
     let mut found = into_picture(found, placement);
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    if suppress {
+    if suppresses(&spec.decoder) {
         return Ok(nms::suppress(found, options.iou, options.max_detections));
     }
     found.truncate(options.max_detections);
     Ok(found)
+}
+
+/// Whether boxes that overlap are ours to drop: some models do it themselves, and the `iou` of a request means nothing to them.
+pub const fn suppresses(decoder: &Decoder) -> bool {
+    !matches!(decoder, Decoder::EndToEnd | Decoder::SsdPost { .. } | Decoder::Classifier { .. })
 }
 
 /// Classes of the whole picture, best first, at most `top_k`.

@@ -1,8 +1,12 @@
 // What of an answer is shown: the threshold, the overlap and the classes that were chosen, applied here, so that a slider need not
 // ask the service again. Pure functions.
 
-/// What the service is asked for, so that every choice can be made here: all but the faintest, and all but the same box twice.
-export const LOOSE = { score: 0.05, iou: 0.9, top_k: 1000 };
+/// What the service is asked for, so that every choice can be made here: of a detector all but the faintest and all but the same box
+/// twice, and fainter ones where the model says so itself; of a classifier its best.
+export function loose(model) {
+  if (model?.task === "classify") return { score: 0, top_k: 20 };
+  return { score: Math.min(0.05, model?.score ?? 1), iou: 0.9, top_k: 1000 };
+}
 
 /// Detections from `score` on, of the lesser of two of a class that overlap by more than `iou` the better (unless `iou` is null),
 /// best first. `off` is the set of classes that are not wanted.

@@ -67,12 +67,8 @@ async function showAsServiceSees(answer, signal) {
   stage.showBlank(answer.width, answer.height);
 }
 
-/// The least that the sliders may ask for, so that they need not ask.
-function loose() {
-  return { ...boxes.LOOSE, score: least() };
-}
-
-const least = () => Math.min(boxes.LOOSE.score, model?.score || 1);
+/// Asks for so much that the sliders need not ask.
+const loose = () => boxes.loose(model);
 
 function take(got) {
   result = got;
@@ -249,7 +245,6 @@ tabs($("languages"), (tab) => {
 });
 copyButton($("same-h").parentElement, () => $("snippet").textContent);
 copyButton($("raw-h").parentElement, () => result?.text ?? "");
-$("raw-h").parentElement.lastElementChild.classList.add("end");
 
 for (const name of ["score", "iou"]) $(name).addEventListener("input", redraw);
 $("camera").addEventListener("click", toggleCamera);
@@ -278,7 +273,7 @@ onStats((stats) => {
   const now = stats?.model ?? model;
   if (now && now.version !== model?.version) {
     model = now;
-    $("score").min = least();
+    $("score").min = loose().score;
     $("score").value = model.score;
     $("iou").value = model.iou;
     redraw();

@@ -49,11 +49,13 @@ export async function loadSamples() {
     if (response.ok) samples = (await response.json()).samples;
   } catch { /* the shell says that nobody answers */ }
   $("samples").hidden = samples.length === 0;
-  $("strip").replaceChildren(...samples.map(({ name, address }) => h("button", {
+  $("strip").replaceChildren(...samples.map(({ name, address, small }) => h("button", {
     type: "button", className: "sample", "aria-label": t("Sample {name}", { name }), title: name,
     onclick: async () => {
       const response = await fetch(address);
-      if (response.ok) give.picture(await response.blob(), name);
+      if (!response.ok) return;
+      const blob = await response.blob();
+      give.picture(blob, `${name}.${blob.type === "image/jpeg" ? "jpg" : blob.type.split("/")[1]}`);
     },
-  }, h("img", { src: address, alt: "", loading: "lazy", decoding: "async" }))));
+  }, h("img", { src: small, alt: "", loading: "lazy", decoding: "async" }))));
 }

@@ -6,6 +6,7 @@ import { $, h, kept } from "./dom.js";
 import { add, isChinese, switchLanguage, t, translate } from "./i18n.js";
 
 const listeners = new Set();
+let last; // what /stats said last; undefined before it said anything
 /// How often the service is asked how it is, in milliseconds.
 const LOOK = 5000;
 
@@ -17,7 +18,10 @@ export function start(words = {}, { asksStats = true } = {}) {
     if (new URL(link.href).pathname === location.pathname) link.setAttribute("aria-current", "page");
   }
   $("language").addEventListener("click", switchLanguage);
-  document.addEventListener("language", nameLanguage);
+  document.addEventListener("language", () => {
+    nameLanguage();
+    if (last !== undefined) hear(last);
+  });
   nameLanguage();
   $("theme").addEventListener("click", switchTheme);
   if (asksStats) {
@@ -51,6 +55,7 @@ async function look() {
 
 /// Tells the page and the pill what /stats said.
 export function hear(stats) {
+  last = stats;
   if (!stats) showState("gone", t("no answer"));
   else showState(stats.service.state, [t(stats.service.state), stats.model?.name].filter(Boolean).join(" · "));
   for (const listener of listeners) listener(stats);
@@ -71,7 +76,7 @@ function switchTheme() {
 
 /// Puts a button that copies what `text()` gives into `parent`.
 export function copyButton(parent, text) {
-  const button = h("button", { type: "button", className: "quiet small" });
+  const button = h("button", { type: "button", className: "quiet small end" });
   const label = () => { button.textContent = t("Copy"); };
   button.addEventListener("click", async () => {
     try {

@@ -4,6 +4,7 @@ pub mod detect;
 pub mod health;
 pub mod monitoring;
 pub mod pages;
+pub mod samples;
 
 use http::request::Parts;
 use shm_proto::clock::Nanos;

@@ -67,7 +67,8 @@ fn every_route_answers_its_methods_and_names_them() {
         assert_eq!((options.status, options.header("allow")), (204, Some(methods)), "{path}");
         let wrong = rig.ask(&format!("PUT {path} HTTP/1.1\r\nHost: a\r\n"), b"");
         assert_eq!((wrong.status, wrong.header("allow")), (405, Some(methods)), "{path}");
-        if methods == GET {
+        // A stream has no length; it has tests of its own.
+        if methods == GET && path != "/events" {
             let get = rig.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n"), b"");
             assert_eq!(get.status, 200, "{path}");
             assert!(!get.body.is_empty(), "{path}");

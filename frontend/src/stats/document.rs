@@ -1,6 +1,7 @@
 //! The `/stats` document. Times are milliseconds, rates per second; a figure that nothing was measured for is 0.
 
-use super::{SECOND, Snapshot, Window, engines, frontends};
+use super::series::mean_batch;
+use super::{SECOND, Snapshot, Window, engines, frontends, usage};
 use crate::error::Code;
 use crate::service::Service;
 use serde_json::{Map, Value, json};
@@ -8,6 +9,7 @@ use shm_proto::SeatState;
 use shm_proto::board::{Counter, DayFigures, Histogram, ProcessFigures, ProcessState, Stage};
 use shm_proto::clock::{self, Nanos};
 use vision::model::ModelFacts;
+use vision::postprocess::suppresses;
 
 /// Days before 1970-01-01 in the Julian day number.
 const UNIX_EPOCH_JULIAN: i32 = 2_440_588;
@@ -69,6 +71,7 @@ fn model(facts: &ModelFacts, generation: u32) -> Value {
         "labels": spec.labels.len(),
         "score": rounded(spec.score.into()),
         "iou": rounded(spec.iou.into()),
+        "suppresses": suppresses(&spec.decoder),
     })
 }
 
@@ -129,7 +132,7 @@ fn engine(window: &Window, lanes: u32) -> Value {
         "images": images,
         "failed_images": engine.counter(Counter::FailedImages),
         "copied_bytes": engine.counter(Counter::CopiedBytes),
-        "mean_batch": rounded(if batches > 0 { images as f64 / batches as f64 } else { 0.0 }),
+        "mean_batch": rounded(mean_batch(window)),
         "batch_sizes": engine
             .batch_sizes()
             .iter()
@@ -144,7 +147,6 @@ fn engine(window: &Window, lanes: u32) -> Value {
 /// Mean and percentiles of a window, in milliseconds. The longest time is known of all time only, so a window's
 /// is its topmost bucket, and never above that.
 fn times(histogram: &Histogram) -> Value {
-    let millis = |nanos: f64| rounded(nanos / 1e6);
     json!({
         "mean": millis(histogram.mean()),
         "p50": millis(histogram.quantile(0.5)),
@@ -171,6 +173,8 @@ fn visitors(days: &[DayFigures]) -> Value {
 fn processes(frontends: &[ProcessFigures], engines: &[ProcessFigures], window: &Window, now: Nanos) -> Value {
     let answered: u64 = window.requests.iter().sum();
     let row = |role: &str, slot: usize, process: &ProcessFigures| {
+        // Of a process that is just gone, nothing.
+        let usage = usage::of(process.pid).unwrap_or_default();
         json!({
             "role": role,
             "slot": slot,
@@ -180,6 +184,9 @@ fn processes(frontends: &[ProcessFigures], engines: &[ProcessFigures], window: &
             "restarts": process.restarts,
             "age_s": rounded(age(now, process.started)),
             "heartbeat_age_s": rounded(age(now, process.heartbeat)),
+            "memory_bytes": usage.memory,
+            "shared_bytes": usage.shared,
+            "cpu_s": rounded(usage.cpu),
         })
     };
     let mut rows = Vec::new();
@@ -202,11 +209,16 @@ fn processes(frontends: &[ProcessFigures], engines: &[ProcessFigures], window: &
     rows.into()
 }
 
+/// Nanoseconds as milliseconds.
+pub(super) fn millis(nanos: f64) -> f64 {
+    rounded(nanos / 1e6)
+}
+
 fn age(now: Nanos, since: Nanos) -> f64 {
     if since == 0 { 0.0 } else { now.saturating_sub(since) as f64 / SECOND }
 }
 
 /// Three decimals: a microsecond of a millisecond figure.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     if value.is_finite() { (value * 1000.0).round() / 1000.0 } else { 0.0 }
 }

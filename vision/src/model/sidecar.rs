@@ -25,6 +25,8 @@ pub struct Sidecar {
     /// A picture, relative to the sidecar, whose answer is known: a list of `label`, `score` and `box` in a file of the
     /// same name with `.json`. The model must give that answer before it serves.
     pub golden: Option<String>,
+    /// Pictures, relative to the sidecar, that the demo page offers to try the model on; the golden one when left out.
+    pub samples: Option<Vec<String>>,
     /// How the input is filled.
     #[serde(default)]
     pub input: InputSidecar,

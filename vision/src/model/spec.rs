@@ -304,6 +304,9 @@ pub struct ModelFacts {
     pub runtime: String,
     /// A picture whose answer is known and lies beside it as JSON; see `golden` in the sidecar.
     pub golden: Option<PathBuf>,
+    /// Pictures to try it on; see `samples` in the sidecar.
+    #[serde(default)]
+    pub samples: Vec<PathBuf>,
 }
 
 impl ModelSpec {
