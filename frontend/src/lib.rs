@@ -35,6 +35,7 @@ mod service;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod typical;
 mod watch;
 mod work;
 

@@ -2,21 +2,25 @@
 //!
 //! An [`Attached`] is one generation of the model: its facts, its arena, and this frontend's requests in it. A
 //! request keeps the one it began with and ends with it; [`Link::attach`] replaces it for those that come after. One task,
-//! [`Link::listen`], hears the bell and hands seats and answers to the requests that wait for them.
+//! [`Link::listen`], hears the bell and hands seats and answers to whatever the requests left to be done with them.
 //!
-//! Whatever a request holds is given back by dropping its future, wherever it is.
+//! A request waits for its seat and for its answer without a thread or a task of its own: the thread that worked on
+//! it leaves what comes next ([`Then`]) and turns to the next picture. So nobody is woken only to begin to wait.
+//!
+//! Whatever a request holds is given back by dropping its [`Place`], wherever it is.
 
 use crate::error::{Code, RequestError};
 use crate::options::Labels;
+use crate::typical::TypicalTime;
 use crate::watch;
 use arc_swap::ArcSwapOption;
 use shm_proto::arena::{AnsweredSeat, Bells, ClaimedSeat, FrontendArena, SubmittedSeat};
 use shm_proto::clock::Nanos;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::oneshot;
 use vision::model::ModelFacts;
 
 /// How often seats are looked at without a ring while somebody waits: a bell that was lost, because its ringer
@@ -30,50 +34,115 @@ pub struct Attached {
     pub facts: ModelFacts,
     /// Its class names.
     pub labels: Labels,
+    /// What it takes to read an answered seat's outputs.
+    pub reading: TypicalTime,
     arena: Arc<FrontendArena>,
     requests: Mutex<Requests>,
 }
 
+/// What is done with a seat when it is there. Called on whatever thread finds it, without a lock, so it is short;
+/// dropped uncalled when the request has gone.
+pub type Then<T> = Box<dyn FnOnce(T) + Send>;
+
 /// Requests in an arena, oldest first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Requests {
     waiting: VecDeque<Waiter>,
     submitted: Vec<Submitted>,
+    /// The requests whose [`Place`] is held: for any other, nothing is begun any more.
+    held: HashSet<u64>,
     /// Whether another generation took this one's place: its engine is dead, and nobody will answer.
     retired: bool,
-    /// Names waiters and submissions, so that one that was given up can be found.
+    /// Names the next place.
     next: u64,
 }
 
-#[derive(Debug)]
 struct Waiter {
     key: u64,
     arrived: Nanos,
-    seat: oneshot::Sender<ClaimedSeat>,
+    then: Then<ClaimedSeat>,
 }
 
-#[derive(Debug)]
 struct Submitted {
     key: u64,
     seat: SubmittedSeat,
-    answer: oneshot::Sender<AnsweredSeat>,
+    then: Then<AnsweredSeat>,
 }
 
 impl Requests {
-    fn key(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.submitted.is_empty()
+    }
+
+    /// Whether something may still be begun for the request with this key.
+    fn serves(&self, key: u64) -> bool {
+        !self.retired && self.held.contains(&key)
+    }
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { waiting, submitted, held, retired, .. } = self;
+        write!(out, "{} held, {} waiting, {} submitted", held.len(), waiting.len(), submitted.len())?;
+        if *retired { out.write_str(", retired") } else { Ok(()) }
+    }
+}
+
+/// A request's place in an arena. Dropping it gives back what the request has there.
+pub struct Place {
+    attached: Arc<Attached>,
+    key: u64,
+}
+
+impl Place {
+    /// What the request is called in the calls of its [`Attached`].
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Why what was to be done for the request was dropped undone.
+    pub fn lost(&self) -> RequestError {
+        if self.attached.lock().retired {
+            Code::EngineUnavailable.because("the engine was replaced by another").retry_after(1)
+        } else {
+            Code::Internal.because("the request could not be worked on")
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let attached = &self.attached;
+        let mut requests = attached.lock();
+        requests.held.remove(&self.key);
+        let waiter = requests.waiting.iter().position(|waiter| waiter.key == self.key);
+        let waiter = waiter.and_then(|place| requests.waiting.remove(place));
+        let submitted = requests.submitted.iter().position(|submitted| submitted.key == self.key);
+        let submitted = submitted.map(|place| requests.submitted.swap_remove(place));
+        // Pictures and seats go back without the lock: that can ring a bell.
+        drop(requests);
+        let has_waited = waiter.is_some();
+        drop((waiter, submitted));
+        if has_waited {
+            attached.seat_waiters();
+        }
     }
 }
 
 impl Attached {
     /// A generation over an attached arena.
     pub fn new(arena: Arc<FrontendArena>, facts: ModelFacts) -> Arc<Self> {
-        Arc::new(Self { labels: Labels::of(&facts.spec), facts, arena, requests: Mutex::default() })
+        let reading = TypicalTime::guess(facts.outputs.iter().map(|output| output.bytes() as u64).sum());
+        Arc::new(Self { labels: Labels::of(&facts.spec), facts, reading, arena, requests: Mutex::default() })
+    }
+
+    /// A place for one request.
+    pub fn enter(self: &Arc<Self>) -> Place {
+        let mut requests = self.lock();
+        requests.next += 1;
+        let key = requests.next;
+        requests.held.insert(key);
+        Place { attached: self.clone(), key }
     }
 
     /// A seat, if one is free and no request of this frontend waits for one. Callable from any thread.
@@ -82,65 +151,33 @@ impl Attached {
         if requests.waiting.is_empty() && !requests.retired { self.arena.claim() } else { None }
     }
 
-    /// A seat; waits until it is this request's turn. Turns go by `arrived`, over all frontends.
-    ///
-    /// # Errors
-    /// `engine_unavailable` when another generation took this one's place.
-    pub async fn seat(&self, arrived: Nanos) -> Result<ClaimedSeat, RequestError> {
-        if let Some(seat) = self.seat_at_once() {
-            return Ok(seat);
-        }
-        let (send, receive) = oneshot::channel();
-        let key = {
-            let mut requests = self.lock();
-            if requests.retired {
-                return Err(gone());
-            }
-            let key = requests.key();
+    /// Does `then` with a seat when it is the request's turn. Turns go by `arrived`, over all frontends. Callable
+    /// from any thread.
+    pub fn when_seated(&self, key: u64, arrived: Nanos, then: Then<ClaimedSeat>) {
+        let mut requests = self.lock();
+        if requests.serves(key) {
             let place = requests.waiting.partition_point(|other| other.arrived <= arrived);
-            requests.waiting.insert(place, Waiter { key, arrived, seat: send });
-            key
-        };
-        let _leave = OnDrop(|| {
-            let mut requests = self.lock();
-            if let Some(place) = requests.waiting.iter().position(|waiter| waiter.key == key) {
-                drop(requests.waiting.remove(place));
-                drop(requests);
-                self.seat_waiters();
-            }
-        });
-        self.seat_waiters();
-        receive.await.map_err(|_| gone())
+            requests.waiting.insert(place, Waiter { key, arrived, then });
+            drop(requests);
+            self.seat_waiters();
+        }
     }
 
-    /// The answer to a submitted seat; waits until it is there. Dropping the future cancels the seat.
-    ///
-    /// # Errors
-    /// `engine_unavailable` when another generation took this one's place.
-    pub async fn answer(&self, seat: SubmittedSeat) -> Result<AnsweredSeat, RequestError> {
-        let seat = match seat.poll() {
-            Ok(answered) => return Ok(answered),
-            Err(seat) => seat,
-        };
-        let (send, receive) = oneshot::channel();
-        let key = {
-            let mut requests = self.lock();
-            if requests.retired {
-                return Err(gone());
+    /// Does `then` with the answer to a submitted seat when it is there. Callable from any thread.
+    pub fn when_answered(&self, key: u64, seat: SubmittedSeat, then: Then<AnsweredSeat>) {
+        let mut requests = self.lock();
+        if !requests.serves(key) {
+            return;
+        }
+        // Looked at under the lock: an answer before this is found here, and the bell of one after it leads to
+        // `collect_answers`, which waits for the lock and finds the entry.
+        match seat.poll() {
+            Err(seat) => requests.submitted.push(Submitted { key, seat, then }),
+            Ok(answered) => {
+                drop(requests);
+                then(answered);
             }
-            let key = requests.key();
-            requests.submitted.push(Submitted { key, seat, answer: send });
-            key
-        };
-        let _leave = OnDrop(|| {
-            let mut requests = self.lock();
-            let place = requests.submitted.iter().position(|submitted| submitted.key == key);
-            let cancelled = place.map(|place| requests.submitted.remove(place));
-            // The seat goes back without the lock: that can ring a bell.
-            drop(requests);
-            drop(cancelled);
-        });
-        receive.await.map_err(|_| gone())
+        }
     }
 
     /// Ends the requests that wait here, and those that come.
@@ -158,29 +195,43 @@ impl Attached {
     /// Hands seats that are free or were granted to the requests that wait, oldest first, and says to the other
     /// processes whether any still waits.
     fn seat_waiters(&self) {
+        let mut seated = Vec::new();
         let mut requests = self.lock();
         while let Some(first) = requests.waiting.front() {
-            let Some(seat) = self.arena.granted().or_else(|| self.arena.wait(first.arrived)) else { return };
-            // A request that has gone meanwhile lets the seat fall back: the next one is asked.
+            let Some(seat) = self.arena.granted().or_else(|| self.arena.wait(first.arrived)) else { break };
             if let Some(waiter) = requests.waiting.pop_front() {
-                let _ = waiter.seat.send(seat);
+                seated.push((waiter.then, seat));
             }
         }
-        self.arena.withdraw();
-        // A seat that was granted to nobody goes on to whoever waits elsewhere.
-        while let Some(seat) = self.arena.granted() {
-            drop(seat);
+        let mut surplus = Vec::new();
+        if requests.waiting.is_empty() {
+            self.arena.withdraw();
+            // A seat that was granted to nobody goes on to whoever waits elsewhere.
+            surplus.extend(std::iter::from_fn(|| self.arena.granted()));
+        }
+        drop(requests);
+        drop(surplus);
+        for (then, seat) in seated {
+            then(seat);
         }
     }
 
     /// Hands out the answers that are there.
     fn collect_answers(&self) {
+        let mut answered = Vec::new();
         let mut requests = self.lock();
-        let submitted = std::mem::take(&mut requests.submitted);
-        for Submitted { key, seat, answer } in submitted {
-            match seat.poll() {
-                Ok(answered) => drop(answer.send(answered)),
-                Err(seat) => requests.submitted.push(Submitted { key, seat, answer }),
+        let mut at = 0;
+        while at < requests.submitted.len() {
+            if requests.submitted[at].seat.is_answered() {
+                answered.push(requests.submitted.swap_remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        drop(requests);
+        for Submitted { seat, then, .. } in answered {
+            if let Ok(seat) = seat.poll() {
+                then(seat);
             }
         }
     }
@@ -196,20 +247,6 @@ impl Attached {
     fn lock(&self) -> MutexGuard<'_, Requests> {
         // Every change is whole before the lock is released, a panic in between included.
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a request is told whose engine will not come back.
-fn gone() -> RequestError {
-    Code::EngineUnavailable.because("the engine was replaced by another").retry_after(1)
-}
-
-/// Runs a closure when the scope ends, also when the future around it is dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }
 

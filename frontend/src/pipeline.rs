@@ -1,8 +1,9 @@
 //! One picture's way: decode → seat → tensor → run → detections, with the time of each stage.
 //!
-//! Pixels are worked on in the pool, waiting is done on the runtime. A free seat is taken by the decode thread
-//! itself, so that an unhurried service needs one hop; only when all are taken does the picture wait. Knows
-//! nothing of HTTP.
+//! Pixels are worked on in the pool. The thread that decodes also claims the seat, submits it and leaves word what
+//! is to be done with the answer, so that the runtime's thread is woken once a request: when there is something to
+//! answer. Only when all seats are taken does the picture wait for one, and then comes back to the pool. Knows nothing
+//! of HTTP.
 
 use crate::error::{Code, RequestError};
 use crate::inputs::Room;
@@ -10,11 +11,11 @@ use crate::link::Attached;
 use crate::service::Service;
 use crate::work::{Bench, Turn};
 use bytes::Bytes;
-use shm_proto::arena::{AnsweredSeat, ClaimedSeat, Job, Outcome, SubmittedSeat};
+use shm_proto::arena::{AnsweredSeat, ClaimedSeat, Job, Outcome};
 use shm_proto::board::{Counter, Stage};
 use shm_proto::clock::{self, Nanos};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use vision::decode::{DecodeError, decode_into};
 use vision::model::{ModelFacts, OutputFacts, Task};
 use vision::picture::Picture;
@@ -23,8 +24,9 @@ use vision::preprocess::{Placement, write_tensor};
 use vision::tensor::TensorView;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Outputs up to this many bytes are read on the runtime's thread: that takes less time than asking another.
-const INLINE: usize = 64 << 10;
+/// Outputs that are read in less time are read on the runtime's thread: asking another costs as much, and so long
+/// the sockets can wait.
+const INLINE: Nanos = 100_000;
 
 /// How long an input that killed engines is refused at the door. Each try costs every other request two restarts
 /// of the engine: longer than clients keep trying, short enough that a mended driver gets its chance.
@@ -124,29 +126,20 @@ pub async fn run(
     let Order { bytes, room, options, keep, arrived, read, deadline } = order;
     let closed = |_| Code::Internal.because("the service has stopped");
     let permit = service.pictures.clone().acquire_owned().await.map_err(closed)?;
-    let start = Start {
+    let place = attached.enter();
+    let (done, returned) = oneshot::channel();
+    let errand = Errand {
         attached: attached.clone(),
         service: service.clone(),
+        key: place.key(),
         keep,
         deadline,
         marks: Marks { arrived, read, ..Marks::default() },
+        done,
     };
-    let job = move |bench: &mut Bench| {
-        let prepared = start.prepare(bench, &bytes, permit);
-        drop((bytes, room));
-        prepared
-    };
-    let prepared = service.pool.run(Turn::Arrival, job).await??;
-    let Written { seat, digest, placement, picture, mut marks } = match prepared {
-        Prepared::Written(written) => written,
-        Prepared::Decoded(decoded) => {
-            service.process().add(Counter::SeatWaits, 1);
-            let seat = attached.seat(arrived).await?;
-            service.pool.run(Turn::Soon, move |bench| decoded.write(bench, seat)).await??
-        }
-    };
-
-    let seat = attached.answer(seat).await?;
+    service.pool.push(Turn::Arrival, move |bench| errand.begin(bench, (bytes, room), permit));
+    let Returned { seat, digest, placement, picture, mut marks } =
+        returned.await.map_err(|_| place.lost())??;
     let run = seat.run();
     (marks.started, marks.ended) = (run.started, run.ended);
     match seat.outcome() {
@@ -159,58 +152,68 @@ pub async fn run(
         }
     }
 
-    let size: usize = attached.facts.outputs.iter().map(OutputFacts::bytes).sum();
-    let answer = if size <= INLINE {
-        read_outputs(&attached.facts, &seat, &placement, &options)?
+    let answer = if attached.reading.get() <= INLINE {
+        read_outputs(attached, &seat, &placement, &options)?
     } else {
         let attached = attached.clone();
-        let job = move |_: &mut Bench| read_outputs(&attached.facts, &seat, &placement, &options);
+        let job = move |_: &mut Bench| read_outputs(&attached, &seat, &placement, &options);
         service.pool.run(Turn::Soon, job).await??
     };
     Ok(Found { width: placement.width, height: placement.height, answer, picture, marks })
 }
 
-/// What a thread needs to begin.
-struct Start {
+/// A request on its way: what a thread needs to work on it, and whom to tell how it ended. One that is dropped without a word
+/// ends as [`crate::link::Place::lost`] says.
+struct Errand {
     attached: Arc<Attached>,
     service: Arc<Service>,
+    key: u64,
     keep: bool,
     deadline: Nanos,
     marks: Marks,
+    done: oneshot::Sender<Result<Returned, RequestError>>,
 }
 
-/// How far a thread got.
-enum Prepared {
-    /// The seat is with the engine.
-    Written(Written),
-    /// No seat was free.
-    Decoded(Decoded),
-}
-
-/// A picture that waits for a seat. Holds its permit, so that few of them exist.
-struct Decoded {
-    start: Start,
-    picture: Picture,
-    digest: u64,
-    permit: OwnedSemaphorePermit,
-}
-
-/// A seat that the engine has.
-struct Written {
-    seat: SubmittedSeat,
+/// What comes back of a request whose seat was answered.
+struct Returned {
+    seat: AnsweredSeat,
     digest: u64,
     placement: Placement,
     picture: Option<Kept>,
     marks: Marks,
 }
 
-impl Start {
-    fn prepare(
-        mut self,
-        bench: &mut Bench,
-        bytes: &Bytes,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Prepared, RequestError> {
+/// A decoded picture that has no seat yet. Holds its permit, so that few of them exist.
+struct Decoded {
+    errand: Errand,
+    picture: Picture,
+    digest: u64,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Errand {
+    /// Decodes the picture and goes on with it, now if a seat is free.
+    fn begin(mut self, bench: &mut Bench, bytes: (Bytes, Room), permit: OwnedSemaphorePermit) {
+        if self.done.is_closed() {
+            return;
+        }
+        let (picture, digest) = match self.decode(bench, &bytes.0) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.refuse(error),
+        };
+        drop(bytes);
+        let (attached, service) = (self.attached.clone(), self.service.clone());
+        let decoded = Decoded { errand: self, picture, digest, permit };
+        if let Some(seat) = attached.seat_at_once() {
+            return decoded.write(bench, seat);
+        }
+        service.process().add(Counter::SeatWaits, 1);
+        let (key, arrived) = (decoded.errand.key, decoded.errand.marks.arrived);
+        let then = move |seat| service.pool.push(Turn::Soon, move |bench| decoded.write(bench, seat));
+        attached.when_seated(key, arrived, Box::new(then));
+    }
+
+    fn decode(&mut self, bench: &mut Bench, bytes: &Bytes) -> Result<(Picture, u64), RequestError> {
         self.marks.decoding = clock::now();
         let digest = xxh3_64(bytes);
         if self.service.board.is_quarantined(digest, self.marks.decoding) {
@@ -222,40 +225,64 @@ impl Start {
             return Err(refusal(&error));
         }
         self.marks.decoded = clock::now();
-        let seat = self.attached.seat_at_once();
-        let decoded = Decoded { start: self, picture, digest, permit };
-        match seat {
-            Some(seat) => decoded.write(bench, seat).map(Prepared::Written),
-            None => Ok(Prepared::Decoded(decoded)),
-        }
+        Ok((picture, digest))
+    }
+
+    fn refuse(self, error: RequestError) {
+        // Nobody to tell means that the request has gone meanwhile.
+        let _ = self.done.send(Err(error));
     }
 }
 
 impl Decoded {
-    fn write(self, bench: &mut Bench, mut seat: ClaimedSeat) -> Result<Written, RequestError> {
-        let Decoded { start: Start { attached, keep, deadline, mut marks, .. }, picture, digest, permit } =
-            self;
-        marks.writing = clock::now();
-        let placement =
-            write_tensor(&picture, &attached.facts.spec.input, &mut bench.scratch, seat.input_mut())
-                .map_err(|error| {
-                    tracing::error!(%error, "a tensor could not be written");
-                    RequestError::from(Code::Internal)
-                })?;
-        let seat = seat.submit(Job { deadline, digest });
-        marks.submitted = seat.submitted();
-        let picture = if keep {
+    /// Writes the tensor into the seat, submits it, and leaves word what is to be done with the answer.
+    fn write(self, bench: &mut Bench, mut seat: ClaimedSeat) {
+        let Self { mut errand, picture, digest, permit } = self;
+        if errand.done.is_closed() {
+            return bench.keep(picture);
+        }
+        errand.marks.writing = clock::now();
+        let input = &errand.attached.facts.spec.input;
+        let placement = match write_tensor(&picture, input, &mut bench.scratch, seat.input_mut()) {
+            Ok(placement) => placement,
+            Err(error) => {
+                tracing::error!(%error, "a tensor could not be written");
+                return errand.refuse(Code::Internal.into());
+            }
+        };
+        let seat = seat.submit(Job { deadline: errand.deadline, digest });
+        errand.marks.submitted = seat.submitted();
+        let picture = if errand.keep {
             Some(Kept { picture, permit })
         } else {
             bench.keep(picture);
+            drop(permit);
             None
         };
-        Ok(Written { seat, digest, placement, picture, marks })
+        let Errand { attached, key, marks, done, .. } = errand;
+        let then = move |seat| {
+            // Nobody to tell means that the request has gone: its seat is given back.
+            let _ = done.send(Ok(Returned { seat, digest, placement, picture, marks }));
+        };
+        attached.when_answered(key, seat, Box::new(then));
     }
 }
 
-/// Reads a seat's outputs as the model's description says.
+/// Reads a seat's outputs, and takes note of the time it took.
 fn read_outputs(
+    attached: &Attached,
+    seat: &AnsweredSeat,
+    placement: &Placement,
+    options: &Options,
+) -> Result<Answer, RequestError> {
+    let begun = clock::now();
+    let answer = interpret(&attached.facts, seat, placement, options);
+    attached.reading.saw(clock::now().saturating_sub(begun));
+    answer
+}
+
+/// Reads a seat's outputs as the model's description says.
+fn interpret(
     facts: &ModelFacts,
     seat: &AnsweredSeat,
     placement: &Placement,

@@ -50,6 +50,8 @@ type Job = Box<dyn FnOnce(&mut Bench) + Send>;
 struct Queue {
     arrivals: VecDeque<Job>,
     soon: VecDeque<Job>,
+    /// Threads that sleep: to wake nobody costs a system call, too.
+    asleep: usize,
     closed: bool,
 }
 
@@ -77,7 +79,9 @@ impl Shared {
             if queue.closed {
                 return None;
             }
+            queue.asleep += 1;
             queue = self.ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.asleep -= 1;
         }
     }
 }
@@ -115,6 +119,22 @@ impl Pool {
         self.threads
     }
 
+    /// Leaves a job to be done; what becomes of it is the job's own business.
+    pub fn push(&self, turn: Turn, job: impl FnOnce(&mut Bench) + Send + 'static) {
+        let job: Job = Box::new(job);
+        let asleep = {
+            let mut queue = self.shared.lock();
+            match turn {
+                Turn::Arrival => queue.arrivals.push_back(job),
+                Turn::Soon => queue.soon.push_back(job),
+            }
+            queue.asleep
+        };
+        if asleep > 0 {
+            self.shared.ready.notify_one();
+        }
+    }
+
     /// Does a job and returns what it makes. When the caller stops waiting, a job that has not begun is skipped
     /// and the result of one that has is dropped.
     ///
@@ -126,20 +146,12 @@ impl Pool {
         F: FnOnce(&mut Bench) -> T + Send + 'static,
     {
         let (done, result) = oneshot::channel();
-        let job: Job = Box::new(move |bench| {
+        self.push(turn, move |bench| {
             if !done.is_closed() {
                 // An error is the result itself: dropping it gives back whatever it holds.
                 let _ = done.send(job(bench));
             }
         });
-        {
-            let mut queue = self.shared.lock();
-            match turn {
-                Turn::Arrival => queue.arrivals.push_back(job),
-                Turn::Soon => queue.soon.push_back(job),
-            }
-        }
-        self.shared.ready.notify_one();
         result.await.map_err(|_| Code::Internal.because("the request could not be worked on"))
     }
 }

@@ -142,6 +142,11 @@ impl SubmittedSeat {
         self.submitted
     }
 
+    /// Whether the answer is there.
+    pub fn is_answered(&self) -> bool {
+        self.held.arena.ring(|ring| ring.is_answered(self.held.index))
+    }
+
     /// The answer, or the seat again while there is none.
     ///
     /// # Errors
