@@ -36,6 +36,7 @@ mod stats;
 #[cfg(test)]
 mod testing;
 mod typical;
+mod visitor;
 mod watch;
 mod work;
 

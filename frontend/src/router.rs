@@ -9,7 +9,7 @@ use crate::reply::{Outgoing, Reply};
 use crate::request_id;
 use crate::service::Service;
 use bytes::Bytes;
-use http::header::{EXPECT, HOST};
+use http::header::{EXPECT, HOST, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use shm_proto::clock;
@@ -72,7 +72,7 @@ where
         Ok(()) => route(service, &Call { id: &id, head: &head, arrived }, body).await,
         Err(error) => Err(error),
     };
-    let reply = match result {
+    let mut reply = match result {
         Ok(reply) => reply,
         Err(error) => {
             visit.refused(error.code);
@@ -86,6 +86,9 @@ where
             Reply::problem(&error, &id)
         }
     };
+    if let Some(cookie) = visit.take_cookie() {
+        reply.headers.insert(SET_COOKIE, cookie);
+    }
     visit.answered(reply.body.len());
     tracing::debug!(
         id,

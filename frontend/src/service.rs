@@ -8,15 +8,15 @@ use crate::events::Events;
 use crate::inputs::Inputs;
 use crate::link::Link;
 use crate::stats::{self, History, Snapshot};
+use crate::visitor::Visitor;
 use crate::work::Pool;
-use http::header::USER_AGENT;
+use http::HeaderValue;
 use http::request::Parts;
 use shm_proto::board::{Board, Counter, Process, ProcessState};
 use shm_proto::clock::{self, Nanos};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Where the service is in its life, as its connections see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,15 +128,13 @@ impl Service {
     /// Begins the books of one request. Calls of the page and of `/detect` are visits; what monitoring asks for
     /// and what a page loads is not.
     pub fn visit(&self, head: &Parts, peer: IpAddr) -> Visit<'_> {
+        let mut cookie = None;
         if matches!(head.uri.path(), "/" | "/detect") {
-            let address = match peer {
-                IpAddr::V4(v4) => xxh3_64(&v4.octets()),
-                IpAddr::V6(v6) => xxh3_64(&v6.octets()),
-            };
-            let agent = head.headers.get(USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
-            self.board.visit(xxh3_64_with_seed(agent, address), address);
+            let visitor = Visitor::of(head, peer);
+            self.board.visit(visitor.who, visitor.address);
+            cookie = visitor.cookie;
         }
-        Visit { process: self.process(), answered: false }
+        Visit { process: self.process(), answered: false, cookie }
     }
 
     /// Begins the books of a detect request that arrived then. Its picture has not.
@@ -157,9 +155,15 @@ fn ideal(image_nanos: Nanos, lanes: u32) -> f64 {
 pub struct Visit<'a> {
     process: Process<'a>,
     answered: bool,
+    cookie: Option<HeaderValue>,
 }
 
 impl Visit<'_> {
+    /// The cookie that the answer should give, once.
+    pub fn take_cookie(&mut self) -> Option<HeaderValue> {
+        self.cookie.take()
+    }
+
     /// The request was refused with this code.
     pub fn refused(&mut self, code: Code) {
         self.process.count_code(code as usize);

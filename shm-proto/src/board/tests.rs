@@ -87,7 +87,7 @@ fn mix(n: u64) -> u64 {
 }
 
 #[test]
-fn distinct_visitors_are_counted_within_two_percent() {
+fn distinct_visitors_are_counted_within_one_percent() {
     let board = Board::create(&name(), 1).expect("a board").board;
     board.set_today(20_000);
     let mut seen = 0u64;
@@ -99,7 +99,7 @@ fn distinct_visitors_are_counted_within_two_percent() {
         seen = until;
         let today = board.days()[0];
         let error = (today.uv as f64 - until as f64).abs() / until as f64;
-        assert!(error <= 0.02, "{} for {until}", today.uv);
+        assert!(error <= 0.01, "{} for {until}", today.uv);
         assert_eq!((today.day, today.pv), (20_000, 2 * until));
     }
     let ip = board.days()[0].ip;
