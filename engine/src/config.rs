@@ -3,6 +3,10 @@
 //! Owns the values, their defaults and what `0` (automatic) turns into on this machine. Reads no file and no
 //! environment: the supervisor composes these sections and passes them to the role as [`EngineBoot`].
 
+mod sim;
+
+pub use sim::{Curve, Point, SimConfig};
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,18 +14,23 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Section `[engine]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the model runs: `cpu`, or `cuda:N` for the GPU with number N.
+    /// Where the model runs: `cpu`, `cuda:N` for the GPU with number N, or `sim` for a modelled accelerator.
     pub device: Device,
     /// Path of `libonnxruntime.so`. Empty: `ORT_DYLIB_PATH`, then the cache folder, then the system's libraries.
     pub runtime: PathBuf,
-    /// Concurrent runs of the session. 0: one per core on the CPU, 2 on a GPU (one copies while one computes).
+    /// Concurrent runs of the session. 0: one per core on the CPU, 2 on a GPU (one copies while one computes), 1
+    /// simulated.
     pub lanes: u32,
     /// Threads that share one run. 0: 1, so that cores serve different pictures and none waits for another.
     pub threads: u32,
-    /// Most images in one run. 0: 1 on the CPU, where a batch gains nothing, and 8 on a GPU; a model whose batch
+    /// Threads that share a run while no other request is in service, on the CPU: a second session, which takes its
+    /// memory again and is given up at warm-up if it is not clearly faster. 0: one per core, at most
+    /// [`Config::IDLE_THREADS`]; 1: none.
+    pub idle_threads: u32,
+    /// Most images in one run. 0: 1 on the CPU, where a batch gains nothing, and 8 elsewhere; a model whose batch
     /// axis is fixed decides itself.
     pub max_batch: u32,
     /// How long a batch that is not full waits for more images. 0: a free lane takes what is there at once.
@@ -39,6 +48,8 @@ pub struct Config {
     pub standby: bool,
     /// How far ONNX Runtime rewrites the graph: `none`, `basic`, `extended`, `layout` or `all`.
     pub optimization: Optimization,
+    /// The modelled accelerator of the device `sim`.
+    pub sim: SimConfig,
 }
 
 impl Default for Config {
@@ -48,6 +59,7 @@ impl Default for Config {
             runtime: PathBuf::new(),
             lanes: 0,
             threads: 0,
+            idle_threads: 0,
             max_batch: 0,
             max_delay: Duration::ZERO,
             spinning: false,
@@ -55,6 +67,7 @@ impl Default for Config {
             run_timeout: Duration::from_secs(5),
             standby: false,
             optimization: Optimization::All,
+            sim: SimConfig::default(),
         }
     }
 }
@@ -62,6 +75,8 @@ impl Default for Config {
 impl Config {
     /// Most lanes that can be asked for; more would be threads that only wait for a core.
     pub const MOST_LANES: u32 = 1024;
+    /// Threads that share a run on an idle machine, at most, unless told otherwise: beyond, small networks gain little.
+    pub const IDLE_THREADS: u32 = 4;
     /// Most images in one run that can be asked for.
     pub const MOST_BATCH: u32 = 1024;
 
@@ -72,6 +87,7 @@ impl Config {
         };
         within("lanes", self.lanes, Self::MOST_LANES)?;
         within("threads", self.threads, Self::MOST_LANES)?;
+        within("idle_threads", self.idle_threads, Self::MOST_LANES)?;
         within("max_batch", self.max_batch, Self::MOST_BATCH)?;
         within("seats", self.seats, shm_proto::arena::MAX_SEATS)?;
         if self.max_delay > Duration::from_secs(1) {
@@ -80,7 +96,7 @@ impl Config {
                 self.max_delay
             ));
         }
-        Ok(())
+        self.sim.check()
     }
 
     /// Concurrent runs, with 0 resolved for this machine (affinity mask and cgroup quota count).
@@ -88,6 +104,7 @@ impl Config {
         match (self.lanes, self.device) {
             (0, Device::Cpu) => (cores() / self.threads().max(1)).clamp(1, Self::MOST_LANES),
             (0, Device::Cuda(_)) => 2,
+            (0, Device::Sim) => 1,
             (lanes, _) => lanes,
         }
     }
@@ -97,17 +114,29 @@ impl Config {
         self.threads.max(1)
     }
 
+    /// Threads of a run while no other request is in service, with 0 resolved; `None` where that is no more than
+    /// always.
+    pub fn idle_threads(&self) -> Option<u32> {
+        let threads = match (self.idle_threads, self.device) {
+            (_, Device::Cuda(_) | Device::Sim) => return None,
+            (0, Device::Cpu) => cores().min(Self::IDLE_THREADS),
+            (threads, Device::Cpu) => threads,
+        };
+        (threads > self.threads()).then_some(threads)
+    }
+
     /// Most images in one run, with 0 resolved, for a model whose batch axis is free.
     pub fn max_batch(&self) -> u32 {
         match (self.max_batch, self.device) {
             (0, Device::Cpu) => 1,
-            (0, Device::Cuda(_)) => 8,
+            (0, Device::Cuda(_) | Device::Sim) => 8,
             (most, _) => most,
         }
     }
 
     /// Images in shared memory at once, with 0 resolved: for every lane a batch that runs and one that fills, and
-    /// two seats a frontend for pictures that are being written or read. Never less than one batch.
+    /// two seats a frontend for pictures that are being written or read, for as many frontends as the cores can keep
+    /// at work at once. Never less than one batch.
     pub fn seats(&self, lanes: u32, max_batch: u32, frontends: u32) -> u32 {
         let batch = max_batch.max(1);
         match self.seats {
@@ -115,7 +144,7 @@ impl Config {
                 .max(1)
                 .saturating_mul(batch)
                 .saturating_mul(2)
-                .saturating_add(frontends.saturating_mul(2)),
+                .saturating_add(frontends.min(cores()).saturating_mul(2)),
             seats => seats.max(batch),
         }
     }
@@ -134,6 +163,13 @@ pub enum Device {
     Cpu,
     /// The NVIDIA GPU with this number.
     Cuda(u32),
+    /// None: runs take the time that section `[engine.sim]` says, and what they find is of no worth.
+    Sim,
+}
+
+impl Device {
+    /// What the simulated device is called, in the configuration and in every report.
+    pub const SIM: &str = "sim";
 }
 
 impl fmt::Display for Device {
@@ -141,6 +177,7 @@ impl fmt::Display for Device {
         match self {
             Self::Cpu => out.write_str("cpu"),
             Self::Cuda(number) => write!(out, "cuda:{number}"),
+            Self::Sim => out.write_str(Self::SIM),
         }
     }
 }
@@ -153,10 +190,11 @@ impl FromStr for Device {
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(0)),
+            None if text == Self::SIM => Ok(Self::Sim),
             Some(("cuda", text)) if number(text).is_some() => {
                 Ok(Self::Cuda(number(text).unwrap_or_default()))
             }
-            _ => Err(format!("device {text:?} is none of \"cpu\", \"cuda:0\", \"cuda:1\", …")),
+            _ => Err(format!("device {text:?} is none of \"cpu\", \"cuda:0\", \"cuda:1\", …, \"sim\"")),
         }
     }
 }
@@ -226,7 +264,7 @@ impl ModelConfig {
 }
 
 /// What the supervisor tells the engine role when it starts, as JSON over the control channel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngineBoot {
     /// Section `[engine]`.

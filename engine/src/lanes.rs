@@ -3,9 +3,9 @@
 //! Owns the threads, what is counted of a run, and what becomes of a batch whose run fails or panics. Nothing here
 //! looks into a tensor; what the numbers in it mean is judged by those who read them.
 
-use crate::model::Model;
-use crate::ort_run::RunError;
-use shm_proto::arena::{Batch, BatchLimits, EngineArena, Outcome};
+use crate::model::{Model, Turn};
+use crate::ort_run::{RunError, Width};
+use shm_proto::arena::{Batch, BatchLimits, Closed, EngineArena, Outcome};
 use shm_proto::board::{Board, Counter};
 use shm_proto::clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -127,8 +127,9 @@ impl Service {
     /// Runs a batch and answers it.
     fn run(&self, mut batch: Batch, busy: &Mutex<Option<Instant>>) {
         let images = batch.len();
+        let turn = Turn { lane: batch.lane(), submitted: batch.submitted(), width: self.width(images) };
         let started = batch.start();
-        let outcomes = match self.run_images(&mut batch, busy) {
+        let outcomes = match self.run_images(&mut batch, turn, busy) {
             Ok(()) => vec![Outcome::Done; images as usize],
             Err(reason) if images == 1 => {
                 tracing::warn!(seat = batch.first(), reason, "a run failed");
@@ -136,7 +137,7 @@ impl Service {
             }
             Err(reason) => {
                 tracing::warn!(images, reason, "a batch failed: each image runs alone");
-                self.run_alone(&mut batch, busy)
+                self.run_alone(&mut batch, turn, busy)
             }
         };
         let failed = outcomes.iter().filter(|outcome| **outcome != Outcome::Done).count();
@@ -146,6 +147,18 @@ impl Service {
         figures.add(Counter::Batches, 1);
         figures.add(Counter::BatchedImages, u64::from(images));
         figures.add(Counter::RunNanos, clock::now().saturating_sub(started));
+        figures.add(
+            match batch.closed() {
+                Closed::Full => Counter::ClosedFull,
+                Closed::Waited => Counter::ClosedWaited,
+                Closed::All => Counter::ClosedAll,
+                Closed::Split => Counter::ClosedSplit,
+            },
+            1,
+        );
+        if turn.width == Width::Wide {
+            figures.add(Counter::WideBatches, 1);
+        }
         figures.count_batch(images);
         if failed > 0 {
             figures.add(Counter::FailedImages, failed as u64);
@@ -153,14 +166,24 @@ impl Service {
         batch.answer_each(|k| outcomes[k as usize]);
     }
 
-    fn run_images(&self, batch: &mut Batch, busy: &Mutex<Option<Instant>>) -> Result<(), String> {
+    /// Wide while nothing but this batch is in service: the other cores have nothing else to do. Beside another run,
+    /// or beside pictures that are being decoded, it would only take their cores and lose by it.
+    fn width(&self, images: u32) -> Width {
+        if self.model.runner.has_wide() && self.board.in_service() <= images {
+            Width::Wide
+        } else {
+            Width::Narrow
+        }
+    }
+
+    fn run_images(&self, batch: &mut Batch, turn: Turn, busy: &Mutex<Option<Instant>>) -> Result<(), String> {
         let images = batch.len() as usize;
         let (input, mut outputs) = batch.tensors();
-        self.guarded(images, input, &mut outputs, busy)
+        self.guarded(turn, images, input, &mut outputs, busy)
     }
 
     /// Runs the images of a batch that failed one by one, so that only the guilty ones fail.
-    fn run_alone(&self, batch: &mut Batch, busy: &Mutex<Option<Instant>>) -> Vec<Outcome> {
+    fn run_alone(&self, batch: &mut Batch, turn: Turn, busy: &Mutex<Option<Instant>>) -> Vec<Outcome> {
         let images = batch.len() as usize;
         let (input, mut outputs) = batch.tensors();
         let part = |bytes: usize, k: usize| k * (bytes / images)..(k + 1) * (bytes / images);
@@ -172,7 +195,7 @@ impl Service {
                     &mut output[range]
                 })
                 .collect();
-            match self.guarded(1, &input[part(input.len(), k)], &mut own, busy) {
+            match self.guarded(turn, 1, &input[part(input.len(), k)], &mut own, busy) {
                 Ok(()) => Outcome::Done,
                 Err(reason) => {
                     tracing::warn!(image = k, reason, "the run of one image failed");
@@ -186,6 +209,7 @@ impl Service {
     /// Runs, with a panic turned into a reason. The time that `busy` says is that of this one run.
     fn guarded(
         &self,
+        turn: Turn,
         images: usize,
         input: &[u8],
         outputs: &mut [&mut [u8]],
@@ -193,7 +217,7 @@ impl Service {
     ) -> Result<(), String> {
         *busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         // What a panic may leave behind are a kept tensor the fewer and outputs that nobody is told to read.
-        let run = catch_unwind(AssertUnwindSafe(|| self.model.runner.run(images, input, outputs)));
+        let run = catch_unwind(AssertUnwindSafe(|| self.model.run(turn, images, input, outputs)));
         match run {
             Ok(Ok(copied)) => {
                 if copied > 0 {

@@ -3,6 +3,7 @@
 //! ```text
 //! config ─▶ runtime ─▶ session ─▶ probe ─▶ model ─▶ lanes ─▶ ort_run
 //!           find lib   load file  shapes   facts    threads  batch, in place, in the arena
+//!                                                     └▶ sim (in its place: an accelerator that is not there)
 //! ```
 //!
 //! [`run()`] is the role: it speaks with the supervisor and keeps the lanes going. [`inspect()`] is the same up to the model, for commands that only want to know.
@@ -18,8 +19,9 @@ pub mod probe;
 mod role;
 pub mod runtime;
 pub mod session;
+pub mod sim;
 
-pub use config::{Config, Device, EngineBoot, ModelConfig, Optimization};
+pub use config::{Config, Device, EngineBoot, ModelConfig, Optimization, SimConfig};
 pub use error::EngineError;
 pub use inspect::{Inspection, inspect};
 pub use model::Model;

@@ -3,17 +3,36 @@
 //! Owns the order of these steps and the files beside the model (sidecar, labels). The steps themselves are in
 //! `session`, `probe`, `ort_run` and `vision::model`.
 
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, Curve, Device, ModelConfig, Point, SimConfig};
 use crate::error::EngineError;
-use crate::ort_run::{Buffer, RunError, Runner};
+use crate::ort_run::{Buffer, RunError, Runner, Width};
 use crate::probe;
 use crate::runtime::Runtime;
-use crate::session::{self, Override, model_error};
+use crate::session::{self, Override, Threads, model_error};
+use crate::sim::Simulation;
 use sha2::{Digest, Sha256};
 use shm_proto::arena::MAX_OUTPUTS;
+use shm_proto::clock::Nanos;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vision::model::{ModelFacts, ModelSpec, OutputFacts, RawModel, Sidecar, parse_labels};
+
+/// Runs that are compared to learn what one costs: the shortest counts, since whatever else the machine does only
+/// makes them longer.
+const COMPARED: u32 = 6;
+/// A wide run that takes more than this part of a narrow one is not worth the memory of its session.
+const WORTH_IT: f64 = 0.85;
+
+/// Where and how a batch is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The lane that runs it.
+    pub lane: u32,
+    /// When the last of its images was submitted.
+    pub submitted: Nanos,
+    /// With how many threads.
+    pub width: Width,
+}
 
 /// A model, ready to run.
 pub struct Model {
@@ -23,6 +42,8 @@ pub struct Model {
     pub raw: RawModel,
     /// Runs it; shared by the lanes.
     pub runner: Runner,
+    /// What runs in its place when the device is simulated.
+    pub simulation: Option<Simulation>,
     /// The sidecar that was read, if any.
     pub sidecar: Option<PathBuf>,
     /// Time it took from the file to the last probe.
@@ -74,8 +95,9 @@ impl Model {
             let file = path.parent().unwrap_or(Path::new("")).join(name);
             std::path::absolute(&file).unwrap_or(file)
         };
-        let golden =
-            sidecar.as_ref().and_then(|(path, sidecar)| Some(beside(path, sidecar.golden.as_ref()?)));
+        // What a simulation finds is of no worth, so there is nothing to compare.
+        let tested = sidecar.as_ref().filter(|_| config.device != Device::Sim);
+        let golden = tested.and_then(|(path, sidecar)| Some(beside(path, sidecar.golden.as_ref()?)));
         let samples = sidecar.as_ref().and_then(|(path, sidecar)| {
             Some(sidecar.samples.as_ref()?.iter().map(|name| beside(path, name)).collect())
         });
@@ -91,9 +113,89 @@ impl Model {
             golden,
             samples,
         };
-        let runner = Runner::new(session, plan).map_err(|error| model_error(path, &error.to_string()))?;
+        let failed = |error: RunError| model_error(path, &error.to_string());
+        let mut runner = Runner::new(session, plan).map_err(failed)?;
+        if let Some(count) = config.idle_threads() {
+            let threads = Threads::idle(count);
+            let wide = session::open_with(runtime, config, path, &bytes, &overrides, threads)?;
+            runner.set_wide(Some(wide));
+        }
         let sidecar = sidecar.map(|(path, _)| path);
-        Ok(Self { facts, raw, runner, sidecar, load_time: begun.elapsed() })
+        let mut model = Self { facts, raw, runner, simulation: None, sidecar, load_time: begun.elapsed() };
+        model.choose_width().map_err(failed)?;
+        if config.device == Device::Sim {
+            model.simulation = Some(model.simulate(&config.sim).map_err(failed)?);
+        }
+        model.load_time = begun.elapsed();
+        Ok(model)
+    }
+
+    /// Keeps the session of wide runs only if it is clearly faster.
+    fn choose_width(&mut self) -> Result<(), RunError> {
+        if !self.runner.has_wide() {
+            return Ok(());
+        }
+        let [mut narrow, mut wide] = [Duration::MAX; 2];
+        // Turn by turn, so that a machine that is busy for a while is so for both.
+        for _ in 0..COMPARED {
+            narrow = narrow.min(self.time(Width::Narrow, 1)?);
+            wide = wide.min(self.time(Width::Wide, 1)?);
+        }
+        let is_worth_it = wide.as_secs_f64() <= narrow.as_secs_f64() * WORTH_IT;
+        tracing::info!(
+            ?narrow,
+            ?wide,
+            kept = is_worth_it,
+            "a run of one thread against one of more, on an idle machine"
+        );
+        if !is_worth_it {
+            self.runner.set_wide(None);
+        }
+        Ok(())
+    }
+
+    /// What runs in the model's place: the curve as configured, or as measured here.
+    fn simulate(&self, config: &SimConfig) -> Result<Simulation, RunError> {
+        let mut points = config.curve.clone();
+        if points.is_empty() {
+            for images in 1..=self.facts.max_batch {
+                let mut time = Duration::MAX;
+                for _ in 0..COMPARED {
+                    time = time.min(self.time(Width::Narrow, images)?);
+                }
+                points.push(Point { images, time });
+            }
+        }
+        let plan = self.runner.plan();
+        let (_, outputs) = self.run_on_noise(Width::Narrow, 1)?;
+        tracing::warn!(
+            ?points,
+            speedup = config.speedup,
+            "SIMULATED: runs take the time of a modelled accelerator"
+        );
+        let each =
+            plan.outputs.iter().zip(outputs).map(|(port, output)| output.bytes()[..port.bytes()].to_vec());
+        Ok(Simulation::new(Curve::new(points, config.speedup), each.collect(), self.facts.lanes))
+    }
+
+    /// Runs a batch for a lane, `submitted` at the latest then. As [`Runner::run_as`].
+    ///
+    /// # Errors
+    /// As [`Runner::run_as`].
+    pub fn run(
+        &self,
+        turn: Turn,
+        images: usize,
+        input: &[u8],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<u64, RunError> {
+        match &self.simulation {
+            Some(simulation) => {
+                simulation.run(turn.lane, turn.submitted, images, outputs);
+                Ok(0)
+            }
+            None => self.runner.run_as(turn.width, images, input, outputs),
+        }
     }
 
     /// What it means that this model, which loaded, does not run: on a GPU that others use too the memory may be there
@@ -109,15 +211,23 @@ impl Model {
     /// Runs a batch of `images` in private memory, so that the first picture does not pay for kernels that are
     /// chosen and memory that is allocated on the first run. Returns how long it took.
     pub fn warm(&self, images: u32) -> Result<Duration, RunError> {
-        let (plan, images) = (self.runner.plan(), images as usize);
+        self.time(Width::Narrow, images)
+    }
+
+    fn time(&self, width: Width, images: u32) -> Result<Duration, RunError> {
+        self.run_on_noise(width, images as usize).map(|(took, _)| took)
+    }
+
+    fn run_on_noise(&self, width: Width, images: usize) -> Result<(Duration, Vec<Buffer>), RunError> {
+        let plan = self.runner.plan();
         let mut input = Buffer::new(images * plan.input.bytes());
         probe::noise(&self.facts.spec.input, input.bytes_mut());
         let mut outputs: Vec<Buffer> =
             plan.outputs.iter().map(|port| Buffer::new(images * port.bytes())).collect();
-        let mut outputs: Vec<&mut [u8]> = outputs.iter_mut().map(Buffer::bytes_mut).collect();
+        let mut slices: Vec<&mut [u8]> = outputs.iter_mut().map(Buffer::bytes_mut).collect();
         let begun = Instant::now();
-        self.runner.run_once(images, input.bytes(), &mut outputs)?;
-        Ok(begun.elapsed())
+        self.runner.run_once(width, images, input.bytes(), &mut slices)?;
+        Ok((begun.elapsed(), outputs))
     }
 }
 

@@ -89,11 +89,23 @@ pub struct Plan {
     pub fixed_batch: Option<usize>,
 }
 
+/// Which of a runner's sessions runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Width {
+    /// The one whose runs go on side by side.
+    #[default]
+    Narrow,
+    /// The one whose runs take all cores, where there is one.
+    Wide,
+}
+
 /// A session and the tensors made over memory that it has run on.
 ///
 /// Thread-safe: several lanes run it at once.
 pub struct Runner {
     session: Session,
+    /// The same model with more threads a run.
+    wide: Option<Session>,
     memory: MemoryInfo<'static>,
     plan: Plan,
     names: Names,
@@ -118,7 +130,25 @@ impl Runner {
     pub fn new(session: Session, plan: Plan) -> Result<Self, RunError> {
         let memory = cpu_memory()?;
         let names = Names::new(&plan.input.name, plan.outputs.iter().map(|port| port.name.as_str()))?;
-        Ok(Self { session, memory, plan, names, bound: Mutex::default(), staging: Mutex::default() })
+        Ok(Self {
+            session,
+            wide: None,
+            memory,
+            plan,
+            names,
+            bound: Mutex::default(),
+            staging: Mutex::default(),
+        })
+    }
+
+    /// Gives or takes the session of wide runs, which is made of the same model.
+    pub fn set_wide(&mut self, session: Option<Session>) {
+        self.wide = session;
+    }
+
+    /// Whether a wide run is another than a narrow one.
+    pub const fn has_wide(&self) -> bool {
+        self.wide.is_some()
     }
 
     /// The tensors.
@@ -132,8 +162,19 @@ impl Runner {
     /// again; [`Self::run_once`] is for memory that goes away. Returns how many bytes had to be copied: none but
     /// for the two exceptions.
     pub fn run(&self, images: usize, input: &[u8], outputs: &mut [&mut [u8]]) -> Result<u64, RunError> {
+        self.run_as(Width::Narrow, images, input, outputs)
+    }
+
+    /// As [`Self::run`], wide where the runner can and is asked to.
+    pub fn run_as(
+        &self,
+        width: Width,
+        images: usize,
+        input: &[u8],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<u64, RunError> {
         if self.plan.fixed_batch.is_some_and(|fixed| fixed != images) {
-            return self.run_staged(images, input, outputs);
+            return self.run_staged(width, images, input, outputs);
         }
         let key = input.as_ptr() as usize;
         let kept = self.bound.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
@@ -145,17 +186,23 @@ impl Runner {
             }
             _ => Bound::new(&self.plan, &self.memory, images, input, outputs)?,
         };
-        let copied = self.call(&bound, outputs)?;
+        let copied = self.call(width, &bound, outputs)?;
         self.bound.lock().unwrap_or_else(PoisonError::into_inner).insert(key, bound);
         Ok(copied)
     }
 
-    /// As [`Self::run`], and keeps nothing.
-    pub fn run_once(&self, images: usize, input: &[u8], outputs: &mut [&mut [u8]]) -> Result<u64, RunError> {
+    /// As [`Self::run_as`], and keeps nothing.
+    pub fn run_once(
+        &self,
+        width: Width,
+        images: usize,
+        input: &[u8],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<u64, RunError> {
         if self.plan.fixed_batch.is_some_and(|fixed| fixed != images) {
-            return self.run_staged(images, input, outputs);
+            return self.run_staged(width, images, input, outputs);
         }
-        self.call(&Bound::new(&self.plan, &self.memory, images, input, outputs)?, outputs)
+        self.call(width, &Bound::new(&self.plan, &self.memory, images, input, outputs)?, outputs)
     }
 
     /// Where the kept tensors' data lie, asked back from the runtime.
@@ -178,7 +225,13 @@ impl Runner {
     }
 
     /// Runs `images` images in private memory of the size that the file fixes, copying in and out.
-    fn run_staged(&self, images: usize, input: &[u8], outputs: &mut [&mut [u8]]) -> Result<u64, RunError> {
+    fn run_staged(
+        &self,
+        width: Width,
+        images: usize,
+        input: &[u8],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<u64, RunError> {
         let fixed = self.plan.fixed_batch.unwrap_or(images);
         let ports = std::iter::once(&self.plan.input).chain(&self.plan.outputs);
         let given = std::iter::once(input.len()).chain(outputs.iter().map(|output| output.len()));
@@ -193,7 +246,7 @@ impl Runner {
         {
             let mut whole: Vec<&mut [u8]> = staging.outputs.iter_mut().map(Buffer::bytes_mut).collect();
             let bound = Bound::new(&self.plan, &self.memory, fixed, staging.input.bytes(), &mut whole)?;
-            self.call(&bound, &mut whole)?;
+            self.call(width, &bound, &mut whole)?;
         }
         let mut copied = input.len();
         for (output, whole) in outputs.iter_mut().zip(&staging.outputs) {
@@ -204,14 +257,18 @@ impl Runner {
         Ok(copied as u64)
     }
 
-    /// Runs the session on `bound`, whose input and outputs the caller has borrowed for the time of the call.
-    fn call(&self, bound: &Bound, outputs: &mut [&mut [u8]]) -> Result<u64, RunError> {
+    /// Runs a session on `bound`, whose input and outputs the caller has borrowed for the time of the call.
+    fn call(&self, width: Width, bound: &Bound, outputs: &mut [&mut [u8]]) -> Result<u64, RunError> {
+        let session = match (width, &self.wide) {
+            (Width::Wide, Some(wide)) => wide,
+            _ => &self.session,
+        };
         let mut results: Vec<*mut OrtValue> =
             bound.outputs.iter().map(|value| value.as_ref().map_or(ptr::null_mut(), Value::ptr)).collect();
         // SAFETY: `bound` was made over, or compared with, the slices that the caller holds until this returns
         // (`Bound::is_over`), so every tensor points to memory that is alive, that nobody writes (input) and that
         // is ours alone (outputs). `results` has one entry an output: ours, or null for the runtime to fill.
-        unsafe { invoke(&self.session, &self.names, &bound.input, &mut results) }?;
+        unsafe { invoke(session, &self.names, &bound.input, &mut results) }?;
         // Owned before the first of them can fail, so that none is left behind.
         let fresh = |(result, value): (*mut OrtValue, &Option<Value>)| match value {
             Some(_) => None,

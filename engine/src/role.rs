@@ -202,6 +202,10 @@ struct Warmed {
 /// Runs every batch size that may be formed. Each runs twice: the first run of a size may search for algorithms and allocate, the
 /// second is what the size costs.
 fn warm(model: &Model, path: &Path, board: &Board, slot: u8) -> Result<Warmed, EngineError> {
+    if let Some(simulation) = &model.simulation {
+        let (curve, most) = (simulation.curve(), model.facts.max_batch);
+        return Ok(Warmed { longest: curve.time(most), per_image: curve.per_image(most) });
+    }
     let mut warmed = Warmed { longest: Duration::ZERO, per_image: Duration::MAX };
     let sizes = match model.runner.plan().fixed_batch {
         Some(_) => 1..=1,
@@ -238,7 +242,11 @@ fn announce(model: &Model) -> Result<FromChild, EngineError> {
         lanes: facts.lanes,
         description,
         identity,
-        title: format!("{} {version}", facts.spec.name),
+        title: format!(
+            "{} {version}{}",
+            facts.spec.name,
+            if facts.is_simulated() { ", SIMULATED accelerator" } else { "" }
+        ),
     })
 }
 

@@ -147,7 +147,7 @@ impl Places {
             _ => "no cache folder, since neither DETECTD_CACHE nor XDG_CACHE_HOME nor HOME is set".to_owned(),
         };
         EngineError::RuntimeMissing {
-            kind: if device == Device::Cpu { "" } else { " for CUDA" },
+            kind: if matches!(device, Device::Cuda(_)) { " for CUDA" } else { "" },
             looked: format!("{cache}, and {} in the system's library path", SYSTEM_NAMES.join(" and ")),
             remedy: remedy(device),
         }
@@ -157,8 +157,11 @@ impl Places {
 /// Prefixes of the cache's folders that hold a library for `device`, the better ones first.
 fn folders(device: Device) -> impl Iterator<Item = &'static str> {
     // The GPU build runs on the CPU as well, so it serves when it is all there is.
-    let folders: &[_] =
-        if device == Device::Cpu { &["onnxruntime-", "onnxruntime-gpu-"] } else { &["onnxruntime-gpu-"] };
+    let folders: &[_] = if matches!(device, Device::Cuda(_)) {
+        &["onnxruntime-gpu-"]
+    } else {
+        &["onnxruntime-", "onnxruntime-gpu-"]
+    };
     folders.iter().copied()
 }
 
@@ -182,7 +185,7 @@ fn numbers(version: &str) -> Option<Vec<u32>> {
 
 const fn remedy(device: Device) -> &'static str {
     match device {
-        Device::Cpu => "scripts/fetch-runtime",
+        Device::Cpu | Device::Sim => "scripts/fetch-runtime",
         Device::Cuda(_) => "scripts/fetch-runtime --cuda",
     }
 }

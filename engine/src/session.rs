@@ -18,6 +18,30 @@ use vision::tensor::{Element, TensorInfo};
 /// A named free dimension and the size that it is fixed at.
 pub type Override = (String, i64);
 
+/// The threads that share a run of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// How many, the lane that calls included.
+    pub count: u32,
+    /// Whether they burn their core while they wait for work.
+    pub spinning: bool,
+    /// Whether they stop to when the run ends.
+    pub rests: bool,
+}
+
+impl Threads {
+    /// As configured, for when the machine is busy.
+    pub fn always(config: &Config) -> Self {
+        Self { count: config.threads(), spinning: config.spinning, rests: false }
+    }
+
+    /// For the one request on an idle machine. Sleeping and waking for each of a hundred nodes would cost more than
+    /// is gained, and the cores have nothing else to do.
+    pub fn idle(count: u32) -> Self {
+        Self { count, spinning: true, rests: true }
+    }
+}
+
 /// Makes a session of `bytes`, the contents of `path`, on the configured device.
 ///
 /// # Errors
@@ -29,9 +53,24 @@ pub fn open(
     bytes: &[u8],
     overrides: &[Override],
 ) -> Result<Session, EngineError> {
+    open_with(runtime, config, path, bytes, overrides, Threads::always(config))
+}
+
+/// As [`open`], with other threads than configured.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    runtime: &Runtime,
+    config: &Config,
+    path: &Path,
+    bytes: &[u8],
+    overrides: &[Override],
+    threads: Threads,
+) -> Result<Session, EngineError> {
     let wrong = |error: ort::Error| model_error(path, error.message());
     let builder = Session::builder(runtime.environment()).map_err(wrong)?;
-    let builder = options(builder, config, overrides).map_err(wrong)?;
+    let builder = options(builder, config, overrides, threads).map_err(wrong)?;
     let mut builder = device(builder, config.device)?;
     builder.commit_from_memory(bytes).map_err(|error| match config.device {
         Device::Cuda(_) if error.message().contains("CUDA") => device_error(config.device, error.message()),
@@ -39,7 +78,12 @@ pub fn open(
     })
 }
 
-fn options(builder: SessionBuilder, config: &Config, overrides: &[Override]) -> ort::Result<SessionBuilder> {
+fn options(
+    builder: SessionBuilder,
+    config: &Config,
+    overrides: &[Override],
+    threads: Threads,
+) -> ort::Result<SessionBuilder> {
     let level = match config.optimization {
         Optimization::None => GraphOptimizationLevel::Disable,
         Optimization::Basic => GraphOptimizationLevel::Level1,
@@ -52,8 +96,10 @@ fn options(builder: SessionBuilder, config: &Config, overrides: &[Override]) -> 
         .with_parallel_execution(false)?
         .with_inter_threads(1)?
         // With one thread the lane that calls does the work itself, and no thread has to be woken.
-        .with_intra_threads(config.threads() as usize)?
-        .with_intra_op_spinning(config.spinning)?
+        .with_intra_threads(threads.count as usize)?
+        .with_intra_op_spinning(threads.spinning)?
+        // Between runs nobody burns a core: whoever spins does so within a run, between two of its nodes.
+        .with_config_entry("session.force_spinning_stop", if threads.rests { "1" } else { "0" })?
         .with_inter_op_spinning(config.spinning)?
         .with_memory_pattern(true)?
         // Numbers next to zero cost many times more than others and change no detection. It holds for the thread
@@ -68,7 +114,7 @@ fn options(builder: SessionBuilder, config: &Config, overrides: &[Override]) -> 
 
 fn device(builder: SessionBuilder, device: Device) -> Result<SessionBuilder, EngineError> {
     let provider = match device {
-        Device::Cpu => ep::CPU::default().with_arena_allocator(true).build(),
+        Device::Cpu | Device::Sim => ep::CPU::default().with_arena_allocator(true).build(),
         Device::Cuda(number) => ep::CUDA::default()
             .with_device_id(i32::try_from(number).unwrap_or(i32::MAX))
             .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Exhaustive)

@@ -64,6 +64,9 @@ fn build(out: &mut Exposition, service: &Service) {
         ];
         out.family("detectd_model_info", Kind::Gauge, "The model that is served; always 1.");
         out.sample("detectd_model_info", &labels, 1);
+        let name = "detectd_simulated";
+        out.family(name, Kind::Gauge, "1 when a modelled accelerator runs in place of the model.");
+        out.sample(name, &[], facts.is_simulated().into());
         out.family("detectd_lanes", Kind::Gauge, "Concurrent runs of the model.");
         out.sample("detectd_lanes", &[], facts.lanes.into());
     }
@@ -135,9 +138,24 @@ fn engine(out: &mut Exposition, now: &Snapshot) {
             Counter::CopiedBytes,
             "Bytes of tensors that could not be used in place.",
         ),
+        (
+            "detectd_wide_batches_total",
+            Counter::WideBatches,
+            "Runs that took several threads because nothing else was in service.",
+        ),
     ] {
         out.family(name, Kind::Counter, help);
         out.sample(name, &[], totals.counter(counter));
+    }
+    let name = "detectd_batches_closed_total";
+    out.family(name, Kind::Counter, "Runs of the model, by why they held no more images.");
+    for (reason, counter) in [
+        ("full", Counter::ClosedFull),
+        ("waited", Counter::ClosedWaited),
+        ("all", Counter::ClosedAll),
+        ("split", Counter::ClosedSplit),
+    ] {
+        out.sample(name, &[("reason", reason)], totals.counter(counter));
     }
     out.family("detectd_run_seconds_total", Kind::Counter, "Time that lanes spent in runs.");
     out.sample_f64("detectd_run_seconds_total", &[], totals.counter(Counter::RunNanos) as f64 / 1e9);

@@ -223,6 +223,10 @@ fn schemas() -> Value {
                 "classes": { "type": "array", "items": {
                     "type": "object", "required": ["label", "class", "score"], "properties": class,
                 } },
+                "simulated": {
+                    "type": "boolean",
+                    "description": "Only there, and true, when a modelled accelerator ran in place of the model.",
+                },
                 "timing_ms": { "type": "object", "properties": times },
             },
         },

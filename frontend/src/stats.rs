@@ -106,6 +106,13 @@ impl Window {
         self.rate(self.frontends.counter(Counter::InFlightNanos)) / SECOND
     }
 
+    /// Requests of the busiest frontend over the mean of all; 1 when they share evenly, 0 of nothing.
+    pub fn imbalance(&self) -> f64 {
+        let (most, all) =
+            (self.requests.iter().max().copied().unwrap_or(0), self.requests.iter().sum::<u64>());
+        if all > 0 { most as f64 * self.requests.len() as f64 / all as f64 } else { 0.0 }
+    }
+
     /// Share of the lanes' time spent in runs.
     pub fn utilisation(&self, lanes: u32) -> f64 {
         self.rate(self.engine.counter(Counter::RunNanos)) / SECOND / f64::from(lanes.max(1))

@@ -14,7 +14,7 @@ mod memory;
 pub use crate::ring::{Job, MAX_FRONTENDS, Outcome, Reclaimed, Run};
 pub use bells::Bells;
 pub use control::{ControlArena, SeatCounts};
-pub use engine::{Batch, BatchLimits, EngineArena};
+pub use engine::{Batch, BatchLimits, Closed, EngineArena};
 pub use frontend::{AnsweredSeat, ClaimedSeat, FrontendArena, SubmittedSeat};
 pub use geometry::{Geometry, GeometryError, MAX_OUTPUTS, MAX_SEATS};
 

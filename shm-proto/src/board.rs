@@ -191,6 +191,16 @@ figures! {
         FailedImages = "failed_images",
         /// Bytes copied because a tensor could not be used in place.
         CopiedBytes = "copied_bytes",
+        /// Runs that held as many images as they may.
+        ClosedFull = "closed_full",
+        /// Runs whose first image had waited for others as long as it may.
+        ClosedWaited = "closed_waited",
+        /// Runs of all that was submitted.
+        ClosedAll = "closed_all",
+        /// Runs that left others for the next, because they were not side by side.
+        ClosedSplit = "closed_split",
+        /// Runs that took several threads because nothing else was in service.
+        WideBatches = "wide_batches",
     }
 }
 

@@ -289,6 +289,11 @@ impl<W: Wake> Ring<'_, W> {
             .count() as u32
     }
 
+    /// When the seat was submitted.
+    pub fn submitted(&self, index: u32) -> Nanos {
+        self.records[index as usize].submitted.load(Relaxed)
+    }
+
     /// The digest that the seat's owner gave.
     pub fn digest(&self, index: u32) -> u64 {
         self.records[index as usize].digest.load(Relaxed)

@@ -18,7 +18,9 @@ fn an_unknown_key_is_named() {
 
 #[test]
 fn devices_are_read_and_written() {
-    for (text, device) in [("cpu", Device::Cpu), ("cuda:0", Device::Cuda(0)), ("cuda:3", Device::Cuda(3))] {
+    for (text, device) in
+        [("cpu", Device::Cpu), ("cuda:0", Device::Cuda(0)), ("cuda:3", Device::Cuda(3)), ("sim", Device::Sim)]
+    {
         assert_eq!(text.parse(), Ok(device));
         assert_eq!(device.to_string(), text);
     }
@@ -38,15 +40,37 @@ fn zero_is_resolved_for_the_device() {
     assert_eq!((gpu.lanes(), gpu.max_batch()), (2, 8));
     let said = Config { lanes: 3, threads: 2, max_batch: 4, ..Config::default() };
     assert_eq!((said.lanes(), said.threads(), said.max_batch()), (3, 2, 4));
+    let sim = Config { device: Device::Sim, ..Config::default() };
+    assert_eq!((sim.lanes(), sim.max_batch(), sim.idle_threads()), (1, 8, None));
     let wide = Config { threads: 1024, ..Config::default() };
     assert_eq!(wide.lanes(), 1, "lanes times threads stay within the cores");
 }
 
 #[test]
 fn seats_hold_at_least_one_batch() {
-    assert_eq!(Config::default().seats(2, 1, 4), 2 * 2 + 4 * 2);
+    assert_eq!(Config::default().seats(2, 1, 4), 2 * 2 + cores().min(4) * 2);
     assert_eq!(Config { seats: 3, ..Config::default() }.seats(2, 8, 4), 8);
     assert_eq!(Config { seats: 30, ..Config::default() }.seats(2, 8, 4), 30);
+}
+
+#[test]
+fn an_idle_machine_gives_a_run_more_threads_unless_told_otherwise() {
+    let with = |threads, idle_threads| Config { threads, idle_threads, ..Config::default() }.idle_threads();
+    assert_eq!(with(1, 3), Some(3));
+    assert_eq!((with(1, 1), with(3, 3), with(4, 2)), (None, None, None));
+    assert_eq!(with(1, 0), (cores() > 1).then(|| cores().min(Config::IDLE_THREADS)));
+    let gpu = Config { device: Device::Cuda(0), idle_threads: 4, ..Config::default() };
+    assert_eq!(gpu.idle_threads(), None);
+}
+
+#[test]
+fn a_simulation_is_read_from_its_section() {
+    let text = "device = \"sim\"\n[sim]\nspeedup = 2.5\n\
+                curve = [{ images = 1, time = \"2ms\" }, { images = 8, time = \"6ms\" }]";
+    let config: Config = toml::from_str(text).unwrap();
+    assert_eq!((config.device, config.sim.speedup, config.sim.curve.len()), (Device::Sim, 2.5, 2));
+    assert_eq!(config.check(), Ok(()));
+    assert!(toml::from_str::<Config>("[sim]\nfaster = 2").is_err());
 }
 
 #[test]

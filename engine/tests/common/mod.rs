@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use engine::lanes::{Lanes, Service};
+use engine::ort_run::Width;
 use engine::{Config, Model, ModelConfig, Runtime};
 use shm_proto::arena::{
     self, AnsweredSeat, Bells, ClaimedSeat, EngineArena, FrontendArena, Geometry, Job, SubmittedSeat,
@@ -133,6 +134,6 @@ pub fn reference(model: &Model, images: usize, input: &[u8]) -> Vec<Vec<u8>> {
     let ports = &model.runner.plan().outputs;
     let mut outputs: Vec<Vec<u8>> = ports.iter().map(|port| vec![0; images * port.bytes()]).collect();
     let mut slices: Vec<&mut [u8]> = outputs.iter_mut().map(|output| &mut output[..]).collect();
-    model.runner.run_once(images, input, &mut slices).unwrap();
+    model.runner.run_once(Width::Narrow, images, input, &mut slices).unwrap();
     outputs
 }

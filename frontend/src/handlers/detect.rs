@@ -240,6 +240,9 @@ impl Serialize for Document<'_> {
                 map.serialize_entry("classes", &rows)?;
             }
         }
+        if self.facts.is_simulated() {
+            map.serialize_entry("simulated", &true)?;
+        }
         map.serialize_entry("timing_ms", &Timing(&self.times))?;
         map.end()
     }

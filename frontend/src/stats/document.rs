@@ -64,6 +64,7 @@ fn model(facts: &ModelFacts, generation: u32) -> Value {
         "version": facts.version,
         "generation": generation,
         "device": facts.device,
+        "simulated": facts.is_simulated(),
         "runtime": facts.runtime,
         "lanes": facts.lanes,
         "max_batch": facts.max_batch,
@@ -99,6 +100,8 @@ fn window(window: &Window, lanes: u32) -> Value {
             .filter(|&&stage| stage != Stage::Total)
             .map(|&stage| (stage.name().to_owned(), times(frontends.stage(stage))))
             .collect::<Map<_, _>>(),
+        // The busiest frontend's requests over the mean of all: 1 when they share evenly.
+        "imbalance": rounded(window.imbalance()),
         "requests": count(Counter::Requests),
         "detections": count(Counter::Detections),
         "connections": count(Counter::Connections),
@@ -140,6 +143,14 @@ fn engine(window: &Window, lanes: u32) -> Value {
             .filter(|&(_, &count)| count > 0)
             .map(|(size, &count)| (size.to_string(), count.into()))
             .collect::<Map<_, _>>(),
+        // Why a run held no more images than it did.
+        "closed": {
+            "full": engine.counter(Counter::ClosedFull),
+            "waited": engine.counter(Counter::ClosedWaited),
+            "all": engine.counter(Counter::ClosedAll),
+            "split": engine.counter(Counter::ClosedSplit),
+        },
+        "wide_batches": engine.counter(Counter::WideBatches),
         "utilisation": rounded(window.utilisation(lanes)),
     })
 }

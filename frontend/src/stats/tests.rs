@@ -35,6 +35,15 @@ fn rates_are_differences_over_time_and_obey_littles_law() {
     assert!((by_law - window.concurrency()).abs() < 1e-9, "{by_law}");
     assert!((window.utilisation(2) - 0.4).abs() < 1e-9);
     assert_eq!(window.requests, [20, 20]);
+    assert_eq!(window.imbalance(), 1.0);
+}
+
+#[test]
+fn imbalance_is_the_busiest_over_the_mean() {
+    let snapshot = Snapshot::take(&worked("imbalance"));
+    let with =
+        |requests: &[u64]| Window { requests: requests.to_vec(), ..snapshot.since_start(1.0) }.imbalance();
+    assert_eq!((with(&[30, 10]), with(&[9, 0, 0]), with(&[0, 0])), (1.5, 3.0, 0.0));
 }
 
 #[test]

@@ -33,6 +33,19 @@ pub struct BatchLimits {
     pub lane: u32,
 }
 
+/// Why a batch holds no more images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It holds as many as it may.
+    Full,
+    /// Its first image had waited as long as it may.
+    Waited,
+    /// It holds all that was submitted.
+    All,
+    /// More was submitted, but not beside it.
+    Split,
+}
+
 impl EngineArena {
     /// Attaches the arena for the one engine that serves it.
     ///
@@ -67,7 +80,7 @@ impl EngineArena {
         loop {
             let found = self.ring(|ring| ring.take(clock::now(), limits.max_batch, delay));
             if let Take::Batch { first, len } = found {
-                return Some(self.batch(first, len, limits.lane));
+                return Some(self.batch(first, len, limits));
             }
             if found == Take::Nothing && !lingered {
                 lingered = true;
@@ -89,7 +102,7 @@ impl EngineArena {
             }
             self.ring(|ring| ring.awake());
             if let Take::Batch { first, len } = found {
-                return Some(self.batch(first, len, limits.lane));
+                return Some(self.batch(first, len, limits));
             }
             if clock::now() >= until {
                 return None;
@@ -120,8 +133,20 @@ impl EngineArena {
         self.ring(|ring| ring.count(crate::word::SeatState::Submitted))
     }
 
-    fn batch(self: &Arc<Self>, first: u32, len: u32, lane: u32) -> Batch {
-        Batch { arena: self.clone(), first, len, lane, started: clock::now(), open: true }
+    fn batch(self: &Arc<Self>, first: u32, len: u32, limits: BatchLimits) -> Batch {
+        let started = clock::now();
+        let delay = limits.max_delay.as_nanos() as Nanos;
+        let oldest = || self.ring(|ring| (first..first + len).map(|index| ring.submitted(index)).min());
+        let closed = if len >= limits.max_batch {
+            Closed::Full
+        } else if delay > 0 && oldest().is_some_and(|since| started.saturating_sub(since) >= delay) {
+            Closed::Waited
+        } else if self.queued() == 0 {
+            Closed::All
+        } else {
+            Closed::Split
+        };
+        Batch { arena: self.clone(), first, len, lane: limits.lane, closed, started, open: true }
     }
 
     fn ring<R>(&self, act: impl FnOnce(Ring<'_, Waker<'_>>) -> R) -> R {
@@ -138,6 +163,7 @@ pub struct Batch {
     first: u32,
     len: u32,
     lane: u32,
+    closed: Closed,
     started: Nanos,
     open: bool,
 }
@@ -152,6 +178,22 @@ impl Batch {
     #[allow(clippy::len_without_is_empty)] // a batch is never empty
     pub fn len(&self) -> u32 {
         self.len
+    }
+
+    /// The lane that took it.
+    pub fn lane(&self) -> u32 {
+        self.lane
+    }
+
+    /// Why it holds no more images.
+    pub fn closed(&self) -> Closed {
+        self.closed
+    }
+
+    /// When the last of its images was submitted.
+    pub fn submitted(&self) -> Nanos {
+        let seats = self.first..self.first + self.len;
+        self.arena.ring(|ring| seats.map(|index| ring.submitted(index)).max()).unwrap_or_default()
     }
 
     /// The run begins now. Without this call it began when the batch was taken.

@@ -294,7 +294,7 @@ pub struct ModelFacts {
     pub outputs: Vec<OutputFacts>,
     /// SHA-256 of the model file, in hexadecimal.
     pub version: String,
-    /// Where it runs: `cpu` or `cuda:N`.
+    /// Where it runs: `cpu`, `cuda:N`, or `sim` for nowhere.
     pub device: String,
     /// Concurrent runs.
     pub lanes: u32,
@@ -307,6 +307,13 @@ pub struct ModelFacts {
     /// Pictures to try it on; see `samples` in the sidecar.
     #[serde(default)]
     pub samples: Vec<PathBuf>,
+}
+
+impl ModelFacts {
+    /// Whether no model runs at all: a modelled accelerator takes its time, and what is found is of no worth.
+    pub fn is_simulated(&self) -> bool {
+        self.device == "sim"
+    }
 }
 
 impl ModelSpec {
