@@ -5,6 +5,7 @@
 
 use crate::model::{Model, Turn};
 use crate::ort_run::{RunError, Width};
+use crate::width::Widths;
 use shm_proto::arena::{Batch, BatchLimits, Closed, EngineArena, Outcome};
 use shm_proto::board::{Board, Counter};
 use shm_proto::clock;
@@ -127,7 +128,11 @@ impl Service {
     /// Runs a batch and answers it.
     fn run(&self, mut batch: Batch, busy: &Mutex<Option<Instant>>) {
         let images = batch.len();
-        let turn = Turn { lane: batch.lane(), submitted: batch.submitted(), width: self.width(images) };
+        // With the machine to itself: the other cores have nothing to do. Beside another run, or beside pictures
+        // that are being decoded, a wide run would only take their cores and lose by it.
+        let widths = self.model.widths.as_ref().filter(|_| self.board.in_service() <= images);
+        let width = widths.map_or(Width::Narrow, Widths::next);
+        let turn = Turn { lane: batch.lane(), submitted: batch.submitted(), width };
         let started = batch.start();
         let outcomes = match self.run_images(&mut batch, turn, busy) {
             Ok(()) => vec![Outcome::Done; images as usize],
@@ -140,13 +145,17 @@ impl Service {
                 self.run_alone(&mut batch, turn, busy)
             }
         };
+        let took = clock::now().saturating_sub(started);
+        if let Some(widths) = widths {
+            widths.saw(width, took);
+        }
         let failed = outcomes.iter().filter(|outcome| **outcome != Outcome::Done).count();
 
         // Counted before it is answered: whoever has an answer finds it in the figures.
         let figures = self.board.engine(self.slot);
         figures.add(Counter::Batches, 1);
         figures.add(Counter::BatchedImages, u64::from(images));
-        figures.add(Counter::RunNanos, clock::now().saturating_sub(started));
+        figures.add(Counter::RunNanos, took);
         figures.add(
             match batch.closed() {
                 Closed::Full => Counter::ClosedFull,
@@ -156,7 +165,7 @@ impl Service {
             },
             1,
         );
-        if turn.width == Width::Wide {
+        if width == Width::Wide {
             figures.add(Counter::WideBatches, 1);
         }
         figures.count_batch(images);
@@ -164,16 +173,6 @@ impl Service {
             figures.add(Counter::FailedImages, failed as u64);
         }
         batch.answer_each(|k| outcomes[k as usize]);
-    }
-
-    /// Wide while nothing but this batch is in service: the other cores have nothing else to do. Beside another run,
-    /// or beside pictures that are being decoded, it would only take their cores and lose by it.
-    fn width(&self, images: u32) -> Width {
-        if self.model.runner.has_wide() && self.board.in_service() <= images {
-            Width::Wide
-        } else {
-            Width::Narrow
-        }
     }
 
     fn run_images(&self, batch: &mut Batch, turn: Turn, busy: &Mutex<Option<Instant>>) -> Result<(), String> {

@@ -20,6 +20,7 @@ mod role;
 pub mod runtime;
 pub mod session;
 pub mod sim;
+pub mod width;
 
 pub use config::{Config, Device, EngineBoot, ModelConfig, Optimization, SimConfig};
 pub use error::EngineError;

@@ -10,6 +10,7 @@ use crate::probe;
 use crate::runtime::Runtime;
 use crate::session::{self, Override, Threads, model_error};
 use crate::sim::Simulation;
+use crate::width::{WORTH_SHARING, Widths};
 use sha2::{Digest, Sha256};
 use shm_proto::arena::MAX_OUTPUTS;
 use shm_proto::clock::Nanos;
@@ -20,8 +21,6 @@ use vision::model::{ModelFacts, ModelSpec, OutputFacts, RawModel, Sidecar, parse
 /// Runs that are compared to learn what one costs: the shortest counts, since whatever else the machine does only
 /// makes them longer.
 const COMPARED: u32 = 6;
-/// A wide run that takes more than this part of a narrow one is not worth the memory of its session.
-const WORTH_IT: f64 = 0.85;
 
 /// Where and how a batch is run.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +41,8 @@ pub struct Model {
     pub raw: RawModel,
     /// Runs it; shared by the lanes.
     pub runner: Runner,
+    /// What runs of either width take, where there are two.
+    pub widths: Option<Widths>,
     /// What runs in its place when the device is simulated.
     pub simulation: Option<Simulation>,
     /// The sidecar that was read, if any.
@@ -121,7 +122,8 @@ impl Model {
             runner.set_wide(Some(wide));
         }
         let sidecar = sidecar.map(|(path, _)| path);
-        let mut model = Self { facts, raw, runner, simulation: None, sidecar, load_time: begun.elapsed() };
+        let mut model =
+            Self { facts, raw, runner, widths: None, simulation: None, sidecar, load_time: begun.elapsed() };
         model.choose_width().map_err(failed)?;
         if config.device == Device::Sim {
             model.simulation = Some(model.simulate(&config.sim).map_err(failed)?);
@@ -130,7 +132,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Keeps the session of wide runs only if it is clearly faster.
+    /// Keeps the session of wide runs unless there is nothing to share. Which is the faster one is not decided
+    /// here, where another engine may be at work for the same service: [`Widths`] finds out while serving.
     fn choose_width(&mut self) -> Result<(), RunError> {
         if !self.runner.has_wide() {
             return Ok(());
@@ -141,15 +144,11 @@ impl Model {
             narrow = narrow.min(self.time(Width::Narrow, 1)?);
             wide = wide.min(self.time(Width::Wide, 1)?);
         }
-        let is_worth_it = wide.as_secs_f64() <= narrow.as_secs_f64() * WORTH_IT;
-        tracing::info!(
-            ?narrow,
-            ?wide,
-            kept = is_worth_it,
-            "a run of one thread against one of more, on an idle machine"
-        );
-        if !is_worth_it {
+        if narrow < WORTH_SHARING {
             self.runner.set_wide(None);
+        } else {
+            tracing::info!(?narrow, ?wide, "a run as always against one that has the machine to itself");
+            self.widths = Some(Widths::new(narrow, wide));
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ mod kind;
 mod multipart;
 mod path;
 mod payload;
+mod spare;
 mod url;
 
 use std::error::Error;

@@ -35,7 +35,6 @@ mod service;
 mod stats;
 #[cfg(test)]
 mod testing;
-mod typical;
 mod visitor;
 mod watch;
 mod work;

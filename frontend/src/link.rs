@@ -11,11 +11,11 @@
 
 use crate::error::{Code, RequestError};
 use crate::options::Labels;
-use crate::typical::TypicalTime;
 use crate::watch;
 use arc_swap::ArcSwapOption;
 use shm_proto::arena::{AnsweredSeat, Bells, ClaimedSeat, FrontendArena, SubmittedSeat};
 use shm_proto::clock::Nanos;
+use shm_proto::typical::TypicalTime;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::io;

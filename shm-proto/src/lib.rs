@@ -20,6 +20,7 @@
 pub mod clock;
 pub mod ring;
 pub mod sync;
+pub mod typical;
 pub mod units;
 mod word;
 

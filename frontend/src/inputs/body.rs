@@ -5,13 +5,14 @@ use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::Room;
+use super::spare::Body as Buffer;
 use crate::error::{Code, RequestError};
 
 /// Most that is set aside on the word of a `Content-Length` before the bytes are there.
@@ -73,9 +74,9 @@ where
     let begun = Instant::now();
     let mut body = pin!(body);
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut rest: Option<Buffer> = None;
     loop {
-        let received = (first.len() + rest.len()) as u64;
+        let received = (first.len() + rest.as_ref().map_or(0, Buffer::len)) as u64;
         let pace = limits.time_for(received).map_or(deadline, |time| begun + time);
         let patience = deadline.min(pace).min(Instant::now() + limits.idle);
         let next = timeout_at(patience, std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)))
@@ -97,17 +98,19 @@ where
             return Err(too_large(limits.bytes));
         }
         room.add(piece.len() as u64)?;
-        if rest.is_empty() && first.is_empty() {
+        if rest.is_none() && first.is_empty() {
             first = piece;
             continue;
         }
-        if rest.is_empty() {
-            rest.reserve((announced.min(TRUSTED_LENGTH) as usize).max(first.len() + piece.len()));
-            rest.extend_from_slice(&std::mem::take(&mut first));
-        }
-        rest.extend_from_slice(&piece);
+        let rest = rest.get_or_insert_with(|| {
+            let room = (announced.min(TRUSTED_LENGTH) as usize).max(first.len() + piece.len());
+            let mut rest = Buffer::with_room(room);
+            rest.push(&std::mem::take(&mut first));
+            rest
+        });
+        rest.push(&piece);
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(rest.map_or(first, Buffer::freeze))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The typical time of something done over and over: its median, followed step by step. A thread that was taken off
 //! its core for milliseconds in between does not count for more than any other sample.
 
-use shm_proto::clock::Nanos;
+use crate::clock::Nanos;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Bytes that are looked at in a nanosecond, where nothing is known yet.
@@ -16,7 +16,12 @@ pub struct TypicalTime(AtomicU64);
 impl TypicalTime {
     /// Before the first sample, for something that looks at so many bytes.
     pub fn guess(bytes: u64) -> Self {
-        Self(AtomicU64::new((bytes / GUESS).max(STEP)))
+        Self::new(bytes / GUESS)
+    }
+
+    /// With a first sample.
+    pub fn new(time: Nanos) -> Self {
+        Self(AtomicU64::new(time.max(STEP)))
     }
 
     /// The estimate.

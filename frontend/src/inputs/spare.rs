@@ -1,0 +1,91 @@
+//! Buffers of long bodies, kept for the next ones: fresh memory for every one of them costs the kernel's time, page
+//! by page.
+
+use bytes::Bytes;
+use std::sync::{Mutex, PoisonError};
+
+/// Buffers that are kept, and the most bytes of one: pictures of ordinary cameras.
+const KEPT: usize = 2;
+const LONGEST: usize = 4 << 20;
+
+static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+fn spare() -> std::sync::MutexGuard<'static, Vec<Vec<u8>>> {
+    // A list that a panic left behind is a list.
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A body that grows. Its buffer goes back when the last of its bytes is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Body(Vec<u8>);
+
+impl Body {
+    /// An empty body with room for so many bytes.
+    pub fn with_room(bytes: usize) -> Self {
+        let mut kept = spare().pop().unwrap_or_default();
+        kept.reserve(bytes);
+        Self(kept)
+    }
+
+    /// How long it is.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds a piece.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.0.extend_from_slice(piece);
+    }
+
+    /// The whole, to be read.
+    pub fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let mut buffer = std::mem::take(&mut self.0);
+        buffer.clear();
+        if (1..=LONGEST).contains(&buffer.capacity()) {
+            let mut spare = spare();
+            if spare.len() < KEPT {
+                spare.push(buffer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_serves_again_and_shows_nothing_of_before() {
+        let mut first = Body::with_room(1000);
+        first.push(b"secret");
+        assert_eq!(first.len(), 6);
+        let bytes = first.freeze();
+        let part = bytes.slice(2..);
+        drop(bytes);
+        assert_eq!(&part[..], b"cret", "a part keeps the whole alive");
+        drop(part);
+        let next = Body::with_room(10);
+        assert_eq!((next.len(), next.as_ref()), (0, &b""[..]));
+    }
+
+    #[test]
+    fn few_are_kept_and_none_that_is_too_long() {
+        for bytes in [LONGEST + 1, 10, 10, 10, 10] {
+            drop(Body::with_room(bytes));
+        }
+        let kept = spare();
+        assert!(kept.len() <= KEPT && kept.iter().all(|buffer| buffer.capacity() <= LONGEST));
+    }
+}
