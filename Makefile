@@ -58,8 +58,8 @@ loom: ## the shared-memory protocol under every interleaving (two preemptions de
 	$(loom_test)
 
 .PHONY: bench
-bench: ## the benchmarks of the shared-memory protocol
-	$(CARGO) bench --package shm-proto $(ARGS)
+bench: ## what the parts cost: the shared-memory protocol, pixels, outputs
+	$(CARGO) bench --package shm-proto --package vision --benches $(ARGS)
 
 .PHONY: models
 models: $(venv)/ready ## make the built-in model and the tests' models again and check them

@@ -58,7 +58,7 @@ impl Floor {
         runtime: &Path,
     ) -> Result<Self, BenchError> {
         let bytes = std::fs::read(picture).map_err(|error| BenchError::file(picture, &error))?;
-        let config = Config { device: Device::Cpu, max_batch: 1, ..Config::default() };
+        let config = Config { device: Device::Cpu, max_batch: 1, idle_threads: 1, ..Config::default() };
         let runtime = Runtime::load(Device::Cpu, runtime).map_err(BenchError::usage)?;
         let mut file = ModelConfig::new(model);
         if let Some(labels) = labels {

@@ -12,5 +12,6 @@ mod pages; // what people see, in a real browser
 mod processes; // who runs, who maps what, who replaces whom, how it ends
 mod real_models; // real models on real pictures, against the references
 mod reload; // new configurations and models under load, the standby
+mod sim; // a modelled accelerator, and that everybody says so
 mod start; // what is said when a service cannot start
 mod upgrade; // another program in the same process, under load
