@@ -77,6 +77,9 @@ impl Runtime {
     }
 }
 
+/// Where an installed package brings a library along, in folders as the cache has them.
+const INSTALLED: [&str; 2] = ["/usr/local/lib/detectd", "/usr/lib/detectd"];
+
 /// Where the library may lie, before the system is asked.
 #[derive(Debug, PartialEq, Eq)]
 enum Places {
@@ -118,10 +121,13 @@ impl Places {
                 }
                 path
             }
-            Self::Cache(cache) => match cache.as_deref().and_then(|cache| newest(cache, device)) {
-                Some(path) => path,
-                None => return Ok(None),
-            },
+            Self::Cache(cache) => {
+                let folders = cache.as_deref().into_iter().chain(INSTALLED.map(Path::new));
+                match folders.filter_map(|folder| newest(folder, device)).next() {
+                    Some(path) => path,
+                    None => return Ok(None),
+                }
+            }
         };
         let path = path.canonicalize().unwrap_or(path);
         if let (Device::Cuda(_), Some(folder)) = (device, path.parent())

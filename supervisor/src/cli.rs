@@ -15,7 +15,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve, in the foreground, until SIGTERM
-    Serve(ConfigArgs),
+    Serve(ServeArgs),
     /// Say whether configuration, model and runtime are good, without serving; exit 0 or 2
     Check(ConfigArgs),
     /// Show the processes, rates and state of a running service
@@ -32,6 +32,13 @@ pub enum Command {
     Bench(bench::cli::Bench),
     /// From requests a day to requests a second at the peak to machines
     Plan(bench::cli::PlanArgs),
+    /// Put every picture of folders, lists and archives through the model, into one file of answers
+    Batch(BatchArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual's pages into a folder
+    #[command(hide = true)]
+    Manual(ManualArgs),
     /// A child of the supervisor
     #[command(hide = true)]
     Role(RoleArgs),
@@ -43,6 +50,15 @@ pub enum ModelCommand {
     Inspect(InspectArgs),
     /// Fetch a file by address and SHA-256
     Pull(PullArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// End when this process, which started the service, ends
+    #[arg(long, value_name = "PID", hide = true)]
+    pub parent: Option<i32>,
 }
 
 /// What decides the configuration. Flags win over DETECTD_* variables, those over the file.
@@ -119,6 +135,63 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A run that was interrupted or killed goes on when the same command is given again.\n\n\
+    Exit codes: 0 every picture has its answer; 1 some pictures have none (the answers say why), or the first such one ended \
+    a strict run; 2 something in the command or the configuration is wrong; 75 it was stopped, run the command again."
+)]
+pub struct BatchArgs {
+    /// Folders, archives (.tar, .tar.gz, .zip), lists (.txt, one path a line; - is standard input), patterns in quotes, or pictures
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// File for the answers
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Form of the answers; what the file's ending says if not given: .jsonl, .csv, .json for COCO
+    #[arg(long, value_name = "FORM")]
+    pub format: Option<BatchFormat>,
+    /// Also write each picture with its boxes drawn, below this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub draw: Option<PathBuf>,
+    /// Let the first picture that has no answer end the run
+    #[arg(long)]
+    pub strict: bool,
+    /// Throw away what an earlier run has left in the place of the answers
+    #[arg(long)]
+    pub restart: bool,
+    /// Least score of what is found, 0 to 1; the model's own if not given
+    #[arg(long)]
+    pub score: Option<f32>,
+    /// Overlap above which the better of two boxes stays, 0 to 1
+    #[arg(long)]
+    pub iou: Option<f32>,
+    /// Most objects or classes of one picture
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<u32>,
+    /// Only these classes, by name or number, with commas between
+    #[arg(long)]
+    pub classes: Option<String>,
+    /// Pictures on their way at once; 0: as many as keep the machine busy
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub jobs: usize,
+    /// Say nothing but what is wrong
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BatchFormat {
+    /// One JSON object a line and picture
+    Jsonl,
+    /// One row an object
+    Csv,
+    /// One JSON document as COCO's tools read it
+    Coco,
+}
+
+#[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Name of the service; not needed when only one runs
     #[arg(long, env = "DETECTD_NAME")]
@@ -175,6 +248,18 @@ pub struct PullArgs {
     /// Where to put it; the address's last part in the current folder if not given
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// Where to
+    pub folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

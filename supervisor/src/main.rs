@@ -3,6 +3,7 @@
 //! Parses, runs, exits: what is wrong is said in one line on stderr, and the exit code says whose turn it is.
 #![deny(unsafe_code)]
 
+mod batch;
 mod check;
 mod cli;
 mod config;
@@ -11,6 +12,7 @@ mod driver;
 mod handover;
 mod inspect;
 mod logging;
+mod manual;
 mod operate;
 mod pull;
 mod role;
@@ -68,6 +70,12 @@ fn main() -> ExitCode {
         Command::Model(ModelCommand::Pull(args)) => pull::run(&args),
         Command::Bench(command) => alone().and_then(|()| measure(bench::cli::run(&command))),
         Command::Plan(args) => measure(bench::cli::plan(&args)),
+        Command::Batch(args) => match batch::run(&args) {
+            Ok(code) => return ExitCode::from(code),
+            Err(failure) => Err(failure),
+        },
+        Command::Completions(args) => manual::completions(args.shell),
+        Command::Manual(args) => manual::pages(&args.folder),
         Command::Role(args) => role::run(&args),
     };
     match result {

@@ -1,16 +1,21 @@
 //! `detectd serve`: sets up what the supervisor needs, in the order in which a mistake is cheapest, and runs it.
 
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, ServeArgs};
 use crate::driver::{Driver, Parts};
 use crate::handover::{self, Handover};
 use crate::spawn::Program;
 use crate::{Failure, config, logging, sockets};
+use nix::sys::signal::{Signal, raise};
 use shm_proto::board::{Board, Heritage};
 use shm_proto::control::{Exit, use_writable_folder};
 use std::net::{SocketAddr, TcpListener};
 
 /// Serves until told to stop. What comes after another program in the same process goes back to that one when it cannot serve.
-pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
+pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    if let Some(parent) = args.parent {
+        follow(parent).map_err(|error| Failure::internal(format!("prctl: {error}")))?;
+    }
+    let args = &args.config;
     let mut handover =
         handover::receive().map_err(|error| Failure::internal(format!("{}: {error}", handover::VARIABLE)))?;
     let outcome = serve(args, &mut handover);
@@ -21,6 +26,13 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
         return Err(Failure::internal(format!("{}; and there is no way back: {error}", failure.why)));
     }
     outcome
+}
+
+/// Stops, as by an operator, when the process that started this one ends however it does.
+fn follow(parent: i32) -> nix::Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    // It may have ended before the kernel was asked.
+    if nix::unistd::getppid().as_raw() == parent { Ok(()) } else { raise(Signal::SIGTERM) }
 }
 
 fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real executable, driven as its users drive it.
 
 mod ab; // the load generator of the seed report ends without a failure
+mod batch; // every picture exactly once, whatever is killed
 mod commands; // check, status, model inspect: words and exit codes
 mod copies; // no image travels between processes but through shared memory
 mod dependencies; // which crate may use which

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 fn sources(line: &[&str]) -> Sources {
     let cli = Cli::try_parse_from([&["detectd"], line].concat()).expect("a good line");
     let Command::Serve(args) = cli.command else { panic!("serve expected") };
-    args.sources()
+    args.config.sources()
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! `detectd batch`: starts a service of its own on a loopback port, for the time of the run, and puts the pictures through it.
+//!
+//! The service is `detectd serve` as ever: same supervisor, frontends and engine, with a few keys set that make no sense
+//! otherwise here. The bytes travel by HTTP, as they would from any client: so a picture may lie where no frontend reaches.
+
+mod service;
+
+use crate::cli::{BatchArgs, BatchFormat};
+use crate::config::Config;
+use crate::{Failure, config};
+use batch::{BatchError, End, Format, Plan, Progress, Summary};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use service::Service;
+use sha2::{Digest, Sha256};
+use shm_proto::control::Exit;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Some pictures have no answer.
+const SOME_BAD: u8 = 1;
+
+/// Runs to the end, or until it is told to stop. The exit code says what came of it.
+pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
+    for (flag, value) in [("--listen", &args.config.listen), ("--name", &args.config.name)] {
+        if value.is_some() {
+            return Err(Failure::usage(format!(
+                "{flag}: a batch has a service of its own that nobody else finds"
+            )));
+        }
+    }
+    let config = config::load(&args.config.sources()).map_err(Failure::usage)?;
+    let format = match args.format {
+        Some(BatchFormat::Jsonl) => Format::JsonLines,
+        Some(BatchFormat::Csv) => Format::Csv,
+        Some(BatchFormat::Coco) => Format::Coco,
+        None => Format::of(&args.output).map_err(Failure::usage)?,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The second one of them ends the process at once: whoever insists shall not wait for pictures on their way.
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(Exit::Temporary.code()),
+            stop.clone(),
+        )
+        .map_err(Failure::internal)?;
+        signal_hook::flag::register(signal, stop.clone()).map_err(Failure::internal)?;
+    }
+    let query = query(args);
+    let of = digest(&config, &query)?;
+    let progress = Arc::new(Progress::new(args.quiet));
+    let jobs = if args.jobs > 0 { args.jobs } else { jobs(&config) };
+    let plan = Plan {
+        inputs: &args.inputs,
+        output: &args.output,
+        format,
+        of: &of,
+        anew: args.restart,
+        strict: args.strict,
+        draw: args.draw.as_deref(),
+        query: &query,
+        jobs,
+        longest: config.inputs.max_image.min(config.inputs.max_body),
+        progress: &progress,
+        stop: &stop,
+    };
+    let service = std::cell::RefCell::new(None::<Service>);
+    let start = || {
+        let started = Service::start(&args.config, &config, jobs, progress.clone(), &stop)?;
+        let address = started.address().to_owned();
+        *service.borrow_mut() = Some(started);
+        Ok(address)
+    };
+    let mut alive = || service.borrow_mut().as_mut().and_then(Service::ended);
+    let outcome = batch::run(&plan, start, &mut alive);
+    progress.end();
+    if let Some(service) = service.into_inner() {
+        service.stop();
+    }
+    match outcome {
+        Ok(summary) => Ok(report(&summary, args, &progress)),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+fn failure(error: BatchError) -> Failure {
+    let exit = match &error {
+        BatchError::Service(_) => Exit::Temporary,
+        BatchError::Usage(_) | BatchError::File { .. } | BatchError::Refused(_) => Exit::Usage,
+    };
+    Failure { exit, why: error.to_string() }
+}
+
+/// Says what came of it, in one line, and with which code to end.
+fn report(summary: &Summary, args: &BatchArgs, progress: &Progress) -> u8 {
+    let Summary { total, done, bad, now, took, end } = summary;
+    let seconds = took.as_secs_f64();
+    let counts = format!("{done} of {total} pictures done, {bad} of them without an answer");
+    let pace = format!("{now} now in {seconds:.1} s");
+    match end {
+        End::Complete => {
+            progress.tell(&format!("{counts}; {pace}; {}", args.output.display()));
+            if *bad > 0 { SOME_BAD } else { Exit::Clean.code() }
+        }
+        End::Stopped => {
+            progress.say(&format!("stopped: {counts}; {pace}; the same command goes on"));
+            Exit::Temporary.code()
+        }
+        End::Strict(what) => {
+            progress.say(&format!("detectd: {what}"));
+            progress.say(&format!("ended by the first picture without an answer: {counts}; {pace}"));
+            SOME_BAD
+        }
+    }
+}
+
+/// As many pictures on their way as keep every decode thread and every run of the engine busy while answers travel. An
+/// accelerator runs several together.
+fn jobs(config: &Config) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let least = match config.engine.device {
+        engine::Device::Cpu => 16,
+        engine::Device::Cuda(_) => 64,
+    };
+    let seats = (config.engine.lanes * config.engine.max_batch) as usize;
+    (cores * 4).max(seats * 3).clamp(least, 256)
+}
+
+/// What each request chooses, as its query.
+fn query(args: &BatchArgs) -> String {
+    let mut query = String::new();
+    let choices = [
+        ("score", args.score.map(|score| score.to_string())),
+        ("iou", args.iou.map(|iou| iou.to_string())),
+        ("top_k", args.top_k.map(|top_k| top_k.to_string())),
+        ("classes", args.classes.clone()),
+    ];
+    for (name, value) in choices {
+        if let Some(value) = value {
+            let and = if query.is_empty() { "" } else { "&" };
+            // Writing to a string cannot fail.
+            let _ = write!(query, "{and}{name}={}", utf8_percent_encode(&value, NON_ALPHANUMERIC));
+        }
+    }
+    query
+}
+
+/// What the answers depend on: the model's files and the options.
+fn digest(config: &Config, query: &str) -> Result<String, Failure> {
+    let mut hash = Sha256::new();
+    for path in config.model.files().iter().filter(|path| path.is_file()) {
+        let bytes =
+            std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    hash.update(query);
+    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+use super::*;
+use crate::cli::{Cli, Command};
+use clap::Parser;
+
+fn args(words: &[&str]) -> BatchArgs {
+    let words = ["detectd", "batch", "in", "-o", "out.jsonl"].iter().chain(words);
+    match Cli::parse_from(words).command {
+        Command::Batch(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn options_become_a_query() {
+    assert_eq!(query(&args(&[])), "");
+    let query = query(&args(&["--score", "0.5", "--top-k", "3", "--classes", "dog,traffic light"]));
+    assert_eq!(query, "score=0%2E5&top_k=3&classes=dog%2Ctraffic%20light");
+}
+
+#[test]
+fn a_batch_has_an_address_of_its_own() {
+    for flag in ["--listen", "--name"] {
+        let refused = run(&args(&[flag, "x"])).expect_err("makes no sense");
+        assert!(refused.why.contains(flag), "{}", refused.why);
+    }
+}
+
+#[test]
+fn the_digest_is_of_model_and_options() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = Config::default();
+    config.model.path = folder.path().join("m.onnx");
+    std::fs::write(&config.model.path, b"one").expect("room");
+    let first = digest(&config, "").expect("a digest");
+    assert_ne!(first, digest(&config, "score=1").expect("a digest"));
+    std::fs::write(&config.model.path, b"two").expect("room");
+    assert_ne!(first, digest(&config, "").expect("a digest"));
+    std::fs::write(config.model.path.with_extension("toml"), b"").expect("room");
+    assert_ne!(first, digest(&config, "").expect("a digest"));
+}
