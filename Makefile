@@ -31,6 +31,56 @@ build: ## the release executable, target/release/detectd
 runtime: ## put the pinned ONNX Runtime into the cache (for CUDA: scripts/fetch-runtime --cuda)
 	@$(PYTHON) scripts/fetch-runtime
 
+# Where `make install` puts things; DESTDIR is put in front of each, for packages.
+prefix ?= /usr/local
+sysconfdir ?= /etc
+unitdir ?= $(if $(filter /usr,$(prefix)),/lib/systemd/system,$(sysconfdir)/systemd/system)
+library = $(DESTDIR)$(prefix)/lib/detectd
+share = $(DESTDIR)$(prefix)/share
+STRIP ?= strip
+
+.PHONY: install
+install: ## install into $(DESTDIR)$(prefix) what `make build runtime` made, with units and manual; an existing configuration stays
+	@test -x $(target)/release/detectd || { echo "run \`make build\` first, not as root" >&2; exit 1; }
+	install -D -s --strip-program=$(STRIP) -m 755 $(target)/release/detectd $(DESTDIR)$(prefix)/bin/detectd
+	install -d $(library) $(share)/detectd/models $(share)/doc/detectd $(share)/man/man1 $(share)/zsh/site-functions \
+		$(share)/bash-completion/completions $(share)/fish/vendor_completions.d $(DESTDIR)$(unitdir) $(DESTDIR)$(sysconfdir)/detectd
+	runtime=$$($(PYTHON) scripts/fetch-runtime --print) && folder=$(library)/$$(basename "$$(dirname "$$runtime")") && \
+		install -d "$$folder" && install -m 644 "$$(dirname "$$runtime")"/* "$$folder"
+	install -m 644 $(wildcard models/*.onnx models/*.toml models/*.json models/*.jpg models/*.txt) $(share)/detectd/models
+	$(target)/release/detectd manual $(share)/man/man1
+	$(target)/release/detectd completions bash > $(share)/bash-completion/completions/detectd
+	$(target)/release/detectd completions zsh > $(share)/zsh/site-functions/_detectd
+	$(target)/release/detectd completions fish > $(share)/fish/vendor_completions.d/detectd.fish
+	sed 's|/usr/bin/|$(prefix)/bin/|' systemd/detectd.service > $(DESTDIR)$(unitdir)/detectd.service
+	install -m 644 systemd/detectd.socket $(DESTDIR)$(unitdir)
+	install -m 644 README.md README.zh-CN.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE systemd/gpu.conf docs/*.md $(share)/doc/detectd
+	$(PYTHON) scripts/sbom --text > $(share)/doc/detectd/THIRD-PARTY.txt
+	@test -e $(DESTDIR)$(sysconfdir)/detectd/config.toml || install -m 644 config.toml $(DESTDIR)$(sysconfdir)/detectd/config.toml
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` put there, but for the configuration
+	rm -f $(DESTDIR)$(prefix)/bin/detectd $(DESTDIR)$(unitdir)/detectd.service $(DESTDIR)$(unitdir)/detectd.socket \
+		$(share)/man/man1/detectd.1 $(share)/man/man1/detectd-*.1 $(share)/zsh/site-functions/_detectd \
+		$(share)/bash-completion/completions/detectd $(share)/fish/vendor_completions.d/detectd.fish
+	rm -rf $(library) $(share)/detectd $(share)/doc/detectd
+
+.PHONY: deb
+deb: runtime build ## the Debian package, target/debian/detectd_VERSION_ARCHITECTURE.deb
+	scripts/deb $(target)
+
+.PHONY: image
+image: ## the container's image, detectd (docker build; docs/operations.md)
+	DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --tag detectd $(ARGS) .
+
+.PHONY: test-systemd
+test-systemd: ## the Debian package under a real systemd, in a container (needs root and docker.io; says so otherwise)
+	tests/systemd/run
+
+.PHONY: test-docker
+test-docker: ## the container's image, built and run for real (needs root and docker.io; says so otherwise)
+	tests/docker/run
+
 .PHONY: test
 test: runtime lint ## every test: formatting and lints, all crates, end to end, the memory model's
 	$(CARGO) build --workspace
