@@ -120,10 +120,7 @@ fn report(summary: &Summary, args: &BatchArgs, progress: &Progress) -> u8 {
 /// accelerator runs several together.
 fn jobs(config: &Config) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let least = match config.engine.device {
-        engine::Device::Cpu => 16,
-        engine::Device::Cuda(_) => 64,
-    };
+    let least = if config.engine.device == engine::Device::Cpu { 16 } else { 64 };
     let seats = (config.engine.lanes * config.engine.max_batch) as usize;
     (cores * 4).max(seats * 3).clamp(least, 256)
 }
