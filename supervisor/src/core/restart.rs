@@ -1,6 +1,7 @@
 //! Restart policy: how long to wait before a dead child is replaced, and when to stop believing in it.
 //!
-//! Pure: time and chance are handed in. A child that worked for [`Policy::healthy`] starts with a clean sheet.
+//! Pure: time and chance are handed in. A child that worked for [`Policy::settled`] is replaced without a delay that grows:
+//! delays are for those that cannot begin. One that worked for [`Policy::healthy`] starts with a clean sheet.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,10 +9,12 @@ use std::time::{Duration, Instant};
 /// The numbers of the policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
-    /// Delay after the first death; doubles with each that follows.
+    /// Delay after the first death; doubles with each that follows before the child had settled.
     pub first: Duration,
     /// Longest delay.
     pub longest: Duration,
+    /// Working for this long shows that a child can begin.
+    pub settled: Duration,
     /// Working for this long forgets all deaths.
     pub healthy: Duration,
     /// More deaths than this within [`Policy::unstable_within`] make the place unstable.
@@ -29,6 +32,7 @@ impl Default for Policy {
         Self {
             first: Duration::from_millis(100),
             longest: Duration::from_secs(5),
+            settled: Duration::from_secs(1),
             healthy: Duration::from_secs(60),
             unstable: 5,
             unstable_within: Duration::from_secs(60),
@@ -53,6 +57,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deaths {
     times: VecDeque<Instant>,
+    /// Deaths in a row of children that had not settled.
+    early: u32,
 }
 
 impl Deaths {
@@ -64,9 +70,11 @@ impl Deaths {
         chance: f64,
         now: Instant,
     ) -> Verdict {
-        if ready_since.is_some_and(|since| now.saturating_duration_since(since) >= policy.healthy) {
+        let worked = ready_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        if worked >= policy.healthy {
             self.times.clear();
         }
+        self.early = if worked >= policy.settled { 0 } else { self.early.saturating_add(1) };
         self.times.push_back(now);
         while self.times.front().is_some_and(|&t| now.saturating_duration_since(t) > policy.hopeless_within) {
             self.times.pop_front();
@@ -93,7 +101,7 @@ impl Deaths {
 
     /// Doubling, capped, then spread over 80–100 % so that children that died together do not come back together.
     fn delay(&self, policy: &Policy, chance: f64) -> Duration {
-        let doublings = u32::try_from(self.times.len().saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+        let doublings = self.early.saturating_sub(1).min(16);
         let full = policy.first.saturating_mul(1 << doublings).min(policy.longest);
         full.mul_f64(0.8 + 0.2 * chance.clamp(0.0, 1.0))
     }

@@ -37,6 +37,23 @@ fn a_minute_of_work_wipes_the_sheet() {
     assert_eq!(log.len(), 1);
 }
 
+#[test]
+fn who_worked_for_a_second_is_replaced_soon_however_often_it_dies_but_not_for_ever() {
+    let (policy, start, mut log) = (Policy::default(), Instant::now(), Deaths::default());
+    for death in 0..3 {
+        log.count(&policy, None, 1.0, start + death * Duration::from_millis(10));
+    }
+    for second in 2..9 {
+        let now = start + Duration::from_secs(second);
+        match log.count(&policy, Some(now - policy.settled), 1.0, now) {
+            Verdict::Retry(delay) | Verdict::Unstable(delay) => assert_eq!(delay, policy.first),
+            Verdict::Hopeless => panic!("not yet"),
+        }
+    }
+    let now = start + Duration::from_secs(9);
+    assert_eq!(log.count(&policy, Some(now - policy.settled), 1.0, now), Verdict::Hopeless);
+}
+
 proptest! {
     #[test]
     fn every_delay_lies_between_four_fifths_of_the_first_and_the_longest(
