@@ -17,6 +17,9 @@ pub struct Config {
     pub images: ImagesConfig,
     /// `[inputs]`.
     pub inputs: InputsConfig,
+    /// No key of the file: whether connections are left in the queue until the model is there. They are when others serve meanwhile, or
+    /// when somebody holds the socket so that nobody is refused; otherwise who comes early is told so (503).
+    pub patient: bool,
 }
 
 /// `[frontend]`: connections, admission and deadlines.
@@ -144,7 +147,7 @@ impl Config {
     /// # Errors
     /// The first such value, by its key.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Config { frontend, images, inputs } = self;
+        let Config { frontend, images, inputs, patient: _ } = self;
         let positive = |value: Duration| value >= Duration::from_millis(1);
         let rules = [
             ("frontend.decode_threads", frontend.decode_threads <= 1024, "at most 1024"),

@@ -167,15 +167,21 @@ impl Frontend {
         Ok(Self { service, owner, bells, listeners })
     }
 
-    /// Accepts at once, answers 503 until a model is attached, and ends when it is told to or nobody is left to
-    /// tell it.
+    /// Accepts at once and answers 503 until a model is attached, or, if it is to be patient, accepts when it is. Ends when it is told to or
+    /// nobody is left to tell it.
     async fn serve(
         self,
         sender: &ControlSender,
         mut messages: mpsc::UnboundedReceiver<Received>,
     ) -> Result<(), RunError> {
         let Self { service, owner, bells, listeners } = self;
-        let (connections, acceptors) = open(&service, listeners)?;
+        let mut shut = Some(listeners);
+        let mut door = None;
+        if !service.config.patient
+            && let Some(listeners) = shut.take()
+        {
+            door = Some(open(&service, listeners)?);
+        }
         tokio::spawn(beat(service.clone()));
         let mut listening = {
             let service = service.clone();
@@ -190,6 +196,9 @@ impl Frontend {
                     trial = None;
                     let (attached, generation) = tested?;
                     service.link.attach(attached);
+                    if let Some(listeners) = shut.take() {
+                        door = Some(open(&service, listeners)?);
+                    }
                     service.process().set_state(ProcessState::Ready);
                     say(sender, FromChild::Ready { generation })?;
                     continue;
@@ -213,6 +222,7 @@ impl Frontend {
                 }
                 ToChild::Drain { timeout } => {
                     service.process().set_state(ProcessState::Draining);
+                    let (connections, acceptors) = door.unwrap_or_default();
                     let all = tokio::select! {
                         all = server::drain(&service, &connections, acceptors, timeout) => all,
                         () = orphaned(&mut messages) => return Err(RunError::Orphaned),

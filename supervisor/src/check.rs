@@ -45,7 +45,7 @@ fn listen(config: &Config) -> Result<String, String> {
     let frontends = format!("{procs} frontend{}", if procs == 1 { "" } else { "s" });
     match sockets::listen(&config.service) {
         Ok(listeners) => {
-            let found = listeners[0].local_addr().map_err(|error| error.to_string())?;
+            let found = listeners.sockets[0].local_addr().map_err(|error| error.to_string())?;
             Ok(format!("{found} is free; {frontends}"))
         }
         Err(ListenError::Busy(address)) => {

@@ -57,7 +57,7 @@ impl Config {
         self.service.check()?;
         self.log.check()?;
         self.engine.check().map_err(fault_of)?;
-        self.frontend_boot().check().map_err(|error| fault_of(error.to_string()))?;
+        self.frontend_boot(false).check().map_err(|error| fault_of(error.to_string()))?;
         if !self.model.path.as_os_str().is_empty() && !self.model.path.is_file() {
             let path = self.model.path.display();
             return Err(Fault::new(
@@ -68,12 +68,13 @@ impl Config {
         Ok(())
     }
 
-    /// What a frontend is told when it starts.
-    pub fn frontend_boot(&self) -> frontend::config::Config {
+    /// What a frontend is told when it starts. `patient`: it accepts nobody before it can answer.
+    pub fn frontend_boot(&self, patient: bool) -> frontend::config::Config {
         frontend::config::Config {
             frontend: self.frontend.clone(),
             images: self.images.clone(),
             inputs: self.inputs.clone(),
+            patient,
         }
     }
 

@@ -162,8 +162,10 @@ impl Supervisor {
             (Life::Starting, Kind::Frontend) if !has_beaten => Some(self.settings.start_timeout),
             (Life::Starting | Life::Ready { .. }, Kind::Frontend) => Some(self.settings.frontend_silence),
             (Life::Ready { .. }, Kind::Engine) => Some(self.settings.engine_silence),
+            // It has a time to die already, but its clients should not have to wait for that.
+            (Life::Leaving { .. }, Kind::Frontend) => Some(self.settings.frontend_silence),
             (Life::Gone | Life::Waiting { .. } | Life::Killed, _) => None,
-            (Life::Leaving { .. } | Life::Aborting { .. }, _) => None, // it has a time to die already
+            (Life::Leaving { .. }, Kind::Engine) | (Life::Aborting { .. }, _) => None, // it has a time to die already
         }
     }
 
@@ -233,8 +235,14 @@ impl Supervisor {
 
     fn silent(&mut self, id: ChildId, quiet: Duration, now: Instant) {
         let Some(index) = self.index(id) else { return };
-        if self.children[index].takes_orders() {
-            self.children[index].life = Life::Aborting { kill_at: now + id.kind.traits().abort_timeout };
+        let patience = now + id.kind.traits().abort_timeout;
+        let kill_at = match self.children[index].life {
+            Life::Starting | Life::Ready { .. } => Some(patience),
+            Life::Leaving { kill_at } => Some(kill_at.min(patience)),
+            Life::Gone | Life::Waiting { .. } | Life::Aborting { .. } | Life::Killed => None,
+        };
+        if let Some(kill_at) = kill_at {
+            self.children[index].life = Life::Aborting { kill_at };
             self.log(
                 Level::ERROR,
                 format!("{id} showed no heartbeat for {:.1} s: aborting it", quiet.as_secs_f64()),

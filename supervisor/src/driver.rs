@@ -57,6 +57,8 @@ pub struct Parts {
     pub board: Board,
     /// The listening sockets.
     pub listeners: Vec<TcpListener>,
+    /// Whether connections may wait in them while nobody serves.
+    pub passed: bool,
     /// The executable of the children.
     pub program: Program,
     /// Changes the log level at a reload.
@@ -94,6 +96,8 @@ pub struct Driver {
     engine_fds: Arc<[OwnedFd]>,
     /// What every frontend gets: the bells and the listening sockets.
     frontend_fds: Arc<[OwnedFd]>,
+    /// Whether connections may wait in those while nobody serves.
+    passed: bool,
     program: Program,
     level: LevelHandle,
     processes: Vec<Process>,
@@ -117,7 +121,8 @@ impl Driver {
     /// # Errors
     /// When descriptors run out.
     pub fn new(parts: Parts) -> std::io::Result<Self> {
-        let Parts { sources, config, board, listeners, program, level, path, handover, heritage } = parts;
+        let Parts { sources, config, board, listeners, passed, program, level, path, handover, heritage } =
+            parts;
         let (read, write) = UnixStream::pair()?;
         let signals = SignalDelivery::with_pipe(read, write, SignalOnly, SIGNALS)?;
         handover::hold_signals(false)?;
@@ -131,6 +136,7 @@ impl Driver {
             bells,
             engine_fds,
             frontend_fds,
+            passed,
             sources,
             stamp: Stamp::of(&config.model),
             config,
@@ -385,7 +391,11 @@ impl Driver {
         let config = old.unwrap_or(&self.config);
         let config = match child.kind {
             Kind::Engine => serde_json::to_string(&config.engine_boot()),
-            Kind::Frontend => serde_json::to_string(&config.frontend_boot()),
+            Kind::Frontend => {
+                // A replacement has others beside it, or nobody to answer with: who comes waits rather than being sent away.
+                let patient = self.passed || self.core.phase() != Phase::Starting;
+                serde_json::to_string(&config.frontend_boot(patient))
+            }
         };
         let started = config.map_err(|error| error.to_string()).and_then(|config| {
             let fds = match child.kind {

@@ -3,6 +3,7 @@
 use crate::cli::{ConfigArgs, ServeArgs};
 use crate::driver::{Driver, Parts};
 use crate::handover::{self, Handover};
+use crate::sockets::Listeners;
 use crate::spawn::Program;
 use crate::{Failure, config, logging, sockets};
 use nix::sys::signal::{Signal, raise};
@@ -47,10 +48,11 @@ fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failu
         _ => config::load(&sources).map_err(Failure::usage)?,
     };
     let level = logging::start(&config.log, "supervisor", None).map_err(Failure::internal)?;
-    let listeners = match &*handover {
+    let Listeners { sockets: listeners, passed } = match &*handover {
         Some(handover) => {
             let copies = handover.listeners.iter().map(|socket| socket.try_clone().map(TcpListener::from));
-            copies.collect::<std::io::Result<_>>().map_err(Failure::internal)?
+            let sockets = copies.collect::<std::io::Result<_>>().map_err(Failure::internal)?;
+            Listeners { sockets, passed: true }
         }
         None => sockets::listen(&config.service).map_err(Failure::usage)?,
     };
@@ -73,7 +75,7 @@ fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failu
     board.set_listen(&address.to_string());
     use_writable_folder();
     let taken = handover.take();
-    let parts = Parts { sources, config, board, listeners, program, level, path, handover: taken, heritage };
+    let parts = Parts { sources, config, board, listeners, passed, program, level, path, handover: taken, heritage };
     let driver = Driver::new(parts).map_err(Failure::internal)?;
     let outcome = driver.run();
     *handover = outcome.way_back;

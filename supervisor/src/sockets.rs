@@ -49,18 +49,26 @@ pub enum ListenError {
     },
 }
 
+/// What is listened on.
+pub struct Listeners {
+    /// The sockets.
+    pub sockets: Vec<TcpListener>,
+    /// Whether somebody else holds them too, so that connections queue while nobody serves.
+    pub passed: bool,
+}
+
 /// The sockets: systemd's, or one bound to the configured address.
-pub fn listen(service: &Service) -> Result<Vec<TcpListener>, ListenError> {
+pub fn listen(service: &Service) -> Result<Listeners, ListenError> {
     let inherited = inherited()?;
     if !inherited.is_empty() {
-        return Ok(inherited);
+        return Ok(Listeners { sockets: inherited, passed: true });
     }
     let addresses = service.addresses().map_err(|fault| ListenError::Address(fault.reason))?;
     let mut result = Err(ListenError::Address(format!("{:?} stands for no address", service.listen)));
     for address in addresses {
         // A name such as localhost stands for several addresses: the first that works is taken.
         match bind(address) {
-            Ok(socket) => return Ok(vec![socket]),
+            Ok(socket) => return Ok(Listeners { sockets: vec![socket], passed: false }),
             Err(error) => result = Err(error),
         }
     }

@@ -237,6 +237,18 @@ fn the_drain_ends_in_time_whatever_children_do() {
 }
 
 #[test]
+fn a_frontend_that_hangs_while_it_leaves_is_not_waited_for() {
+    check_up(&[
+        ("TERM", "STOPPING; draining; drain f0.1; drain f1.1"),
+        ("f0.1 silent", "abort f0.1"),
+        ("after 1", "kill f0.1"),
+        ("f0.1 dies 9", "reclaim f0.1"),
+        ("f1.1 exits 0", "reclaim f1.1; stop e.1"),
+        ("e.1 exits 0", "reclaim e.1; exit 0"),
+    ]);
+}
+
+#[test]
 fn the_second_term_kills() {
     check_up(&[
         ("TERM", "STOPPING; draining; drain f0.1; drain f1.1"),
@@ -379,7 +391,7 @@ fn patience_depends_on_what_a_child_is_at() {
     assert_eq!(supervisor.patience(engine, true), seconds(10));
     assert_eq!(supervisor.patience(child("e.2"), true), None, "nobody");
     supervisor.step(Event::Signal(Signal::Term), now);
-    assert_eq!(supervisor.patience(frontend, true), None, "it leaves");
+    assert_eq!(supervisor.patience(frontend, true), seconds(3), "it finishes what it holds");
     assert_eq!(supervisor.patience(engine, true), seconds(10), "it works on");
 }
 
