@@ -18,6 +18,7 @@
 //! This crate must not know pictures, models, HTTP, an async runtime or a logger.
 
 pub mod clock;
+mod fail;
 pub mod ring;
 pub mod sync;
 pub mod typical;

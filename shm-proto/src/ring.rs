@@ -20,6 +20,7 @@ mod words;
 pub use words::{EngineWords, FrontendWords, Job, Outcome, Reclaimed, Run, SeatRecord, Take, Wake};
 
 use crate::clock::Nanos;
+use crate::fail::fail_point;
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::word::{Owner, SeatState, SeatWord};
 use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -57,6 +58,7 @@ impl<W: Wake> Ring<'_, W> {
         for step in 0..seats {
             let index = (start + step) % seats;
             if self.swap(index, SeatWord::FREE, SeatWord::new(SeatState::Claimed, owner, 0)) {
+                fail_point!("claimed");
                 self.engine.cursor.store(((index + 1) % seats) as u32, Relaxed);
                 return Some(index as u32);
             }
@@ -71,6 +73,7 @@ impl<W: Wake> Ring<'_, W> {
     pub fn wait(&self, owner: Owner, oldest: Nanos) -> Option<u32> {
         let waiting = &self.frontends[owner.slot as usize].waiting;
         waiting.store(oldest.max(1), Release);
+        fail_point!("waiting");
         // S2: pairs with the fence in `release`: either we see its free seat or it sees that we wait.
         fence(SeqCst);
         let index = self.claim(owner)?;
@@ -94,7 +97,10 @@ impl<W: Wake> Ring<'_, W> {
                         && self.swap(index, word, SeatWord::new(SeatState::Claimed, owner, 0))
                 })
             })
-            .map(|index| index as u32)
+            .map(|index| {
+                fail_point!("granted");
+                index as u32
+            })
     }
 
     /// Hands a claimed and written seat to the engine. `ticket` orders the queue; the caller is the owner.
@@ -104,11 +110,14 @@ impl<W: Wake> Ring<'_, W> {
         record.digest.store(job.digest, Relaxed);
         record.submitted.store(now, Relaxed);
         record.attempts.store(0, Relaxed);
+        fail_point!("written");
         // About a microsecond is fine enough for a queue, and the circle is then long enough: 39 hours.
         let word = SeatWord::new(SeatState::Submitted, owner, now >> 10);
         // W2: publishes the input and the record to the lane that takes the seat (`begin`).
         self.seats[index as usize].store(word.raw(), Release);
+        fail_point!("submitted");
         self.knock();
+        fail_point!("knocked");
     }
 
     /// Whether the seat's answer is there. The caller is the owner.
@@ -119,6 +128,7 @@ impl<W: Wake> Ring<'_, W> {
 
     /// What the engine wrote of an answered seat. The caller is the owner and saw [`Ring::is_answered`].
     pub fn answer_of(&self, index: u32) -> (Outcome, Run) {
+        fail_point!("answer-seen");
         let record = &self.records[index as usize];
         let run = Run {
             submitted: record.submitted.load(Relaxed),
@@ -177,9 +187,11 @@ impl<W: Wake> Ring<'_, W> {
             if !self.begin(index, word) {
                 continue; // cancelled, or another lane was faster: look again
             }
+            fail_point!("begun");
             let (mut first, mut end) = (index, index + 1);
             while end < self.seats.len() && ((end - first) as u32) < max_batch && self.join(end, now) {
                 end += 1;
+                fail_point!("joined");
             }
             while first > 0 && ((end - first) as u32) < max_batch && self.join(first - 1, now) {
                 first -= 1;
@@ -218,11 +230,13 @@ impl<W: Wake> Ring<'_, W> {
         let _ = self.engine.suspect.compare_exchange(index + 1, 0, Relaxed, Relaxed);
         let index = index as usize;
         self.records[index].outcome.store(outcome as u32, Relaxed);
+        fail_point!("run");
         while let Some(word) = self.word(index) {
             match word.state() {
                 SeatState::Running => {
                     // W3: publishes outputs and record to the owner (`is_answered`).
                     if self.swap(index, word, word.with_state(SeatState::Answered)) {
+                        fail_point!("answered");
                         return self.bell(word.owner().slot);
                     }
                 }
@@ -394,6 +408,7 @@ impl<W: Wake> Ring<'_, W> {
             // Held under the same owner until it is free, so that a death on the way is a death with this seat.
             let held = word.with_state(SeatState::Claimed);
             if self.swap(index, word, held) {
+                fail_point!("held");
                 self.release(index, held);
                 report.freed += 1;
                 return;
@@ -406,13 +421,16 @@ impl<W: Wake> Ring<'_, W> {
     fn release(&self, index: usize, held: SeatWord) {
         loop {
             if let Some(slot) = self.take_longest_wait() {
+                fail_point!("wait-taken");
                 let owner = Owner { slot, generation: 0 };
                 // W4: pairs with `granted`.
                 self.seats[index].store(SeatWord::new(SeatState::Granted, owner, 0).raw(), Release);
+                fail_point!("handed-over");
                 return self.bell(slot);
             }
             // W1: pairs with `claim`.
             self.seats[index].store(SeatWord::FREE.raw(), Release);
+            fail_point!("freed");
             // S2: pairs with the fence in `wait`.
             fence(SeqCst);
             if self.longest_wait().is_none() || !self.swap(index, SeatWord::FREE, held) {

@@ -4,6 +4,7 @@
 //! reaper would do. Sleeping has no timeout here, so that a lost wake-up is a deadlock that loom reports.
 
 use super::*;
+use crate::fail::under_loom as fail;
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -436,6 +437,118 @@ fn loom_frontend_and_engine_die_together() {
             engine.join().unwrap();
             model.ring().reclaim_frontend(A.slot);
             model.ring().reclaim_engine();
+            model.assert_all_free();
+        });
+    }
+}
+
+// ---- death between any two steps: the fail points, one after the other ----
+
+#[test]
+fn loom_a_frontend_may_die_between_any_two_of_its_steps() {
+    for point in ["claimed", "written", "submitted", "knocked", "answer-seen", "held", "freed"] {
+        loom::model(move || {
+            fail::at(point);
+            let model = Model::new(1, 1);
+            let engine = {
+                let model = model.clone();
+                thread::spawn(move || {
+                    fail::process(|| {
+                        if let Take::Batch { first, .. } = model.ring().take(1, 1, 0) {
+                            model.write(first, 9);
+                            model.ring().answer(first, Outcome::Done);
+                        }
+                    })
+                })
+            };
+            let frontend = fail::process(|| {
+                let Some(index) = model.ring().claim(A) else { return };
+                model.write(index, 1);
+                model.ring().submit(index, A, JOB, 1 << 10);
+                if model.ring().is_answered(index) {
+                    let _ = model.ring().answer_of(index);
+                }
+                model.ring().give_back(index, A);
+            });
+            if frontend.is_none() {
+                model.ring().reclaim_frontend(A.slot);
+            }
+            // The engine may have been the one that freed the seat, and died of it.
+            if engine.join().unwrap().is_none() {
+                model.ring().reclaim_engine();
+            }
+            model.assert_all_free();
+        });
+    }
+}
+
+#[test]
+fn loom_a_seat_on_its_way_to_another_frontend_is_not_lost_with_either_of_them() {
+    for point in ["held", "wait-taken", "handed-over", "freed", "waiting", "granted", "claimed"] {
+        loom::model(move || {
+            let model = Model::new(1, 2);
+            let index = model.ring().claim(A).unwrap();
+            fail::at(point);
+            let giver = {
+                let model = model.clone();
+                thread::spawn(move || fail::process(|| model.ring().give_back(index, A)))
+            };
+            let mut taker = fail::process(|| model.ring().wait(B, 1).or_else(|| model.ring().granted(B)));
+            if giver.join().unwrap().is_none() {
+                model.ring().reclaim_frontend(A.slot);
+            }
+            if taker == Some(None) {
+                // Who waits looks again now and then: a giver that died may have taken the wait with it.
+                taker = fail::process(|| model.ring().granted(B).or_else(|| model.ring().wait(B, 1)));
+                assert_ne!(taker, Some(None), "the seat is nobody's, and B does not find it");
+            }
+            match taker {
+                Some(Some(index)) => model.ring().give_back(index, B),
+                _ => drop(model.ring().reclaim_frontend(B.slot)),
+            }
+            model.ring().withdraw(B);
+            if let Some(index) = model.ring().granted(B) {
+                model.ring().give_back(index, B);
+            }
+            model.assert_all_free();
+        });
+    }
+}
+
+#[test]
+fn loom_an_engine_may_die_between_any_two_of_its_steps_and_the_next_one_answers_all() {
+    for point in ["begun", "joined", "run", "answered"] {
+        loom::model(move || {
+            let model = Model::new(2, 1);
+            for time in [1, 2] {
+                let index = model.ring().claim(A).unwrap();
+                model.ring().submit(index, A, JOB, time << 10);
+            }
+            fail::at(point);
+            let engine = {
+                let model = model.clone();
+                thread::spawn(move || {
+                    let lane = || {
+                        while let Take::Batch { first, len } = model.ring().take(1, 2, 0) {
+                            for index in first..first + len {
+                                model.write(index, 1);
+                                model.ring().answer(index, Outcome::Done);
+                            }
+                        }
+                    };
+                    let died = fail::process(lane).is_none();
+                    if died {
+                        model.ring().reclaim_engine();
+                        lane();
+                    }
+                    died
+                })
+            };
+            // One of its requests is given up meanwhile.
+            model.ring().give_back(1, A);
+            engine.join().unwrap();
+            assert!(model.ring().is_answered(0), "seat 0 was forgotten");
+            model.ring().give_back(0, A);
             model.assert_all_free();
         });
     }
