@@ -2,10 +2,12 @@
 
 mod ab; // the load generator of the seed report ends without a failure
 mod batch; // every picture exactly once, whatever is killed
+mod chaos; // every promise about faults, in its short form
 mod commands; // check, status, model inspect: words and exit codes
 mod copies; // no image travels between processes but through shared memory
 mod dependencies; // which crate may use which
 mod errors; // every refusal: its status, its code, and a service as healthy after as before
+mod fail_points; // kill -9 at every instant of a seat's life
 mod families; // each kind of model answers what its picture says
 mod inputs; // five types in every form of arrival give the same detections
 mod observe; // health, metrics, statistics, the API's description

@@ -2,6 +2,7 @@
 //! the pictures and models they share. Tests wait for events with a deadline; they never sleep and hope.
 
 pub mod browser;
+pub mod chaos;
 pub mod client;
 pub mod load;
 pub mod pictures;

@@ -6,6 +6,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shm_proto::board::{Board, ServiceState};
 use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
@@ -18,7 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running service.
 pub struct Service {
-    child: Child,
+    /// `None` only while it is being made.
+    child: Option<Child>,
     folder: TempDir,
     name: String,
     address: String,
@@ -132,6 +135,31 @@ impl Service {
         service
     }
 
+    /// Starts a service on a socket that is listened on already, as systemd does, and waits until it is ready.
+    pub fn start_on(socket: &TcpListener, settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut service = Self::prepare(unique_name(), folder, settings);
+        service.start_again_on(socket);
+        service
+    }
+
+    /// Starts the service again, under its name and with its configuration, after it has ended.
+    pub fn start_again(&mut self) {
+        self.serve(command_of(executable(), &[]), &[]);
+        self.wait_ready();
+    }
+
+    /// The same on a socket.
+    pub fn start_again_on(&mut self, socket: &TcpListener) {
+        // The shell is the process that becomes the service, so it knows the number that the service is to be told.
+        let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+        let program = executable().to_str().expect("a path in UTF-8");
+        let mut command = command_of(Path::new("/bin/sh"), &["-c", script, "sh", program]);
+        command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().expect("a descriptor"))));
+        self.serve(command, &[]);
+        self.wait_ready();
+    }
+
     /// The executable of a service that was started from a copy.
     pub fn program(&self) -> PathBuf {
         self.folder().join("detectd")
@@ -145,6 +173,15 @@ impl Service {
         settings: &str,
         args: &[&str],
     ) -> Self {
+        let mut service = Self::prepare(name, folder, settings);
+        let mut command = command_of(program, &[]);
+        command.envs(environment.iter().copied());
+        service.serve(command, args);
+        service
+    }
+
+    /// Everything but the process.
+    fn prepare(name: String, folder: TempDir, settings: &str) -> Self {
         let base = format!(
             "[service]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nprocs = 2\n[log]\nformat = \"json\"\n"
         );
@@ -152,24 +189,31 @@ impl Service {
         merge(&mut config, settings.parse().expect("the test's settings"));
         let path = folder.path().join("config.toml");
         std::fs::write(&path, config.to_string()).expect("room for a configuration");
-        let log = File::create(folder.path().join("log")).expect("room for a log");
-        let child = command_of(program, &["serve", "--config", path.to_str().expect("a path in UTF-8")])
-            .args(args)
-            .envs(environment.iter().copied())
-            .stdout(log.try_clone().expect("a descriptor"))
-            .stderr(log)
-            .spawn()
-            .expect("the executable starts");
-        Self { child, folder, name, address: String::new() }
+        Self { child: None, folder, name, address: String::new() }
+    }
+
+    fn serve(&mut self, mut command: Command, args: &[&str]) {
+        let path = self.folder().join("config.toml");
+        let log = File::options().create(true).append(true).open(self.folder().join("log"));
+        let log = log.expect("room for a log");
+        command.args(["serve", "--config", path.to_str().expect("a path in UTF-8")]).args(args);
+        command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        self.child = Some(command.spawn().expect("the executable starts"));
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it was started")
     }
 
     /// Waits until the service is ready and learns its address.
     pub fn wait_ready(&mut self) {
         let board = wait_for("a ready service", || {
-            if let Some(status) = self.child.try_wait().expect("our child") {
+            if let Some(status) = self.child().try_wait().expect("our child") {
                 panic!("the service ended with {status}:\n{}", self.log());
             }
-            Board::open(&self.name).ok().filter(|board| board.state() == ServiceState::Ready)
+            // One that was killed has left its board.
+            let own = |board: &Board| board.supervisor() == self.pid().as_raw().cast_unsigned();
+            Board::open(&self.name).ok().filter(|board| own(board) && board.state() == ServiceState::Ready)
         });
         self.address = board.listen().trim_start_matches("http://").trim_end_matches('/').to_owned();
     }
@@ -229,7 +273,7 @@ impl Service {
 
     /// The supervisor's pid.
     pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id() as i32)
+        Pid::from_raw(self.child.as_ref().expect("it was started").id() as i32)
     }
 
     /// Pids of the frontends, by slot.
@@ -250,7 +294,7 @@ impl Service {
 
     /// Waits for the supervisor's end.
     pub fn wait(&mut self) -> ExitStatus {
-        wait_for("the service's end", || self.child.try_wait().expect("our child"))
+        wait_for("the service's end", || self.child().try_wait().expect("our child"))
     }
 
     /// Stops the service as an operator would.
@@ -262,13 +306,13 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
+        if let Ok(None) = self.child().try_wait() {
             let _ = kill(self.pid(), Signal::SIGTERM);
             let begun = Instant::now();
-            while matches!(self.child.try_wait(), Ok(None)) {
+            while matches!(self.child().try_wait(), Ok(None)) {
                 if begun.elapsed() > Duration::from_secs(10) {
-                    let _ = self.child.kill();
-                    let _ = self.child.wait();
+                    let _ = self.child().kill();
+                    let _ = self.child().wait();
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -283,7 +327,8 @@ impl Drop for Service {
     }
 }
 
-fn merge(into: &mut toml::Table, from: toml::Table) {
+/// Lays one configuration over another.
+pub fn merge(into: &mut toml::Table, from: toml::Table) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
             (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),

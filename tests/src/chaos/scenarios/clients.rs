@@ -1,0 +1,188 @@
+//! Clients that are slow, and clients that go away.
+
+use super::settings;
+use crate::chaos::generator::{Generator, Pace, request};
+use crate::chaos::ledger::{picture, quantile};
+use crate::chaos::report::{Report, millis};
+use crate::chaos::rest::Rest;
+use crate::chaos::{Plan, rate};
+use crate::service::Service;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Between two bytes of a slow client.
+const DRIP: Duration = Duration::from_secs(1);
+/// Slices of that time: not all of them drip at once.
+const SLICES: usize = 50;
+
+/// One client that takes its time.
+struct Slow {
+    stream: Option<TcpStream>,
+    kind: usize,
+    sent: usize,
+}
+
+/// Many of them, worked by one thread.
+pub(super) struct SlowClients {
+    over: Arc<AtomicBool>,
+    ended: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl SlowClients {
+    /// So many: a header byte by byte, a body byte by byte, silence, an answered request and then nothing, and a few that
+    /// ask for much and read nothing.
+    pub(super) fn start(address: SocketAddr, count: usize) -> Self {
+        let (over, ended) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let (stop, end) = (over.clone(), ended.clone());
+        let thread = std::thread::spawn(move || {
+            let mut clients: Vec<Slow> =
+                (0..count).map(|k| Slow { stream: None, kind: k % 40, sent: 0 }).collect();
+            let mut slice = 0;
+            while !stop.load(Relaxed) {
+                for client in clients.iter_mut().skip(slice).step_by(SLICES) {
+                    end.fetch_add(u64::from(client.drip(address)), Relaxed);
+                }
+                slice = (slice + 1) % SLICES;
+                std::thread::sleep(DRIP / SLICES as u32);
+            }
+        });
+        Self { over, ended, thread }
+    }
+
+    /// How many connections the service has ended.
+    pub(super) fn stop(self) -> u64 {
+        self.over.store(true, Relaxed);
+        self.thread.join().expect("slow clients do not panic");
+        self.ended.load(Relaxed)
+    }
+}
+
+impl Slow {
+    /// The next byte, or another connection when the service has ended this one. Returns whether it had.
+    fn drip(&mut self, address: SocketAddr) -> bool {
+        let Some(stream) = &mut self.stream else {
+            self.stream = TcpStream::connect_timeout(&address, DRIP).ok();
+            self.sent = 0;
+            if let Some(stream) = &self.stream {
+                let _ = stream.set_nonblocking(true);
+            }
+            return false;
+        };
+        const HEAD: &[u8] = b"POST /detect HTTP/1.1\r\nHost: slow\r\nContent-Type: image/png\r\nContent-Length: 20000\r\n\r\n";
+        let bytes = match self.kind {
+            0 if self.sent == 0 => b"GET /openapi.json HTTP/1.1\r\nHost: slow\r\n\r\n".repeat(400),
+            0 => Vec::new(),
+            k if k % 4 == 0 => HEAD.get(self.sent..self.sent + 1).unwrap_or_default().to_vec(),
+            k if k % 4 == 1 && self.sent == 0 => HEAD.to_vec(),
+            k if k % 4 == 1 => vec![0],
+            k if k % 4 == 2 => Vec::new(),
+            _ if self.sent == 0 => b"GET /healthz HTTP/1.1\r\nHost: slow\r\n\r\n".to_vec(),
+            _ => Vec::new(),
+        };
+        let written = if bytes.is_empty() { Ok(0) } else { stream.write(&bytes) };
+        self.sent += written.as_ref().map_or(0, |sent| *sent);
+        let open = |result: &std::io::Result<usize>, eof: bool| match result {
+            Ok(0) => !eof,
+            Ok(_) => true,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        };
+        let read = if self.kind == 0 { Ok(1) } else { stream.read(&mut [0; 4096]) };
+        let alive = open(&written, false) && open(&read, true);
+        if !alive {
+            self.stream = None;
+        }
+        !alive
+    }
+}
+
+/// Descriptors for thousands of clients.
+pub(super) fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard); // with fewer, fewer clients are opened
+    }
+}
+
+/// Slow clients in thousands, and the others beside them.
+pub fn slow_clients(plan: &Plan) -> Report {
+    let (count, seconds) = plan.pick((2000, 25), (200, 3));
+    let mut report = Report::new(
+        &format!("{count} slow clients: headers, bodies, silence, unread answers"),
+        "p99 of the others moves by 20 % at most; none of them fails",
+    );
+    raise_file_limit();
+    let service = Service::start(&settings(""));
+    let address = service.address().parse().expect("an address");
+    let rate = rate(&service, plan);
+    let rest = Rest::of(&service);
+    let p99 = |report: &mut Report, what: &str| {
+        let generator = Generator::start(service.address(), Pace::Open(rate));
+        std::thread::sleep(Duration::from_secs(seconds));
+        let books = generator.stop();
+        let p99 = quantile(&books.found, 0.99);
+        report.saw(format!("{what}: {}, p99 {}", books.summary(), millis(p99)));
+        report.broken.extend(books.complaints());
+        p99
+    };
+    let alone = p99(&mut report, "alone");
+    let slow = SlowClients::start(address, count);
+    std::thread::sleep(2 * DRIP); // all are there
+    let board = service.board();
+    let connections = || (0..2).map(|slot| board.frontend(slot).connections()).sum::<u32>();
+    report.must(connections() as usize >= count * 9 / 10, format!("only {} came in", connections()));
+    let beside = p99(&mut report, "beside them");
+    let ended = slow.stop();
+    report.saw(format!("{ended} slow connections were ended by the service"));
+    report.must(!plan.long || ended > 0, "no slow client was ended");
+    if beside > alone.mul_f64(1.2) {
+        report.late.push(format!("p99 {} became {}", millis(alone), millis(beside)));
+    }
+    report.broken.extend(rest.complaints(&service));
+    report.must(service.stop().success(), "the service did not stop cleanly");
+    report
+}
+
+/// Clients that go away, at any byte of their request and while they wait.
+pub(super) fn vanish(address: SocketAddr, count: usize, chance: &mut fastrand::Rng) {
+    for n in 0..count {
+        let Ok(mut stream) = TcpStream::connect(address) else { continue };
+        let whole = request("vanishing", &picture(n as u64), false);
+        let sent = chance.usize(..=2 * whole.len()).min(whole.len());
+        let _ = stream.write_all(&whole[..sent]);
+        if chance.u8(..4) == 0 {
+            std::thread::sleep(Duration::from_millis(chance.u64(..20)));
+        }
+    }
+}
+
+/// Thousands of them.
+pub fn vanishing_clients(plan: &Plan) -> Report {
+    let count = plan.pick(10_000, 200);
+    let mut report = Report::new(
+        &format!("{count} clients that go away at any byte or while they wait"),
+        "0 of the others fail; no seat, descriptor or memory stays behind",
+    );
+    let service = Service::start(&settings(""));
+    let address = service.address().parse().expect("an address");
+    let rate = rate(&service, plan) / 2.0;
+    let rest = Rest::of(&service);
+    let generator = Generator::start(service.address(), Pace::Open(rate));
+    vanish(address, count, &mut fastrand::Rng::with_seed(plan.seed));
+    generator.more(3);
+    let books = generator.stop();
+    report.saw(books.summary());
+    // So many at once are more than the service lets in: whoever is refused is told so.
+    report.broken.extend(books.lost());
+    report.must(
+        books.problems.is_empty(),
+        format!("{} problems: {:?}", books.problems.len(), books.problems.first()),
+    );
+    report.broken.extend(rest.complaints(&service));
+    report.must(service.stop().success(), "the service did not stop cleanly");
+    report
+}
