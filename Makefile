@@ -111,6 +111,26 @@ loom: ## the shared-memory protocol under every interleaving (two preemptions de
 bench: ## what the parts cost: the shared-memory protocol, pixels, outputs
 	$(CARGO) bench --package shm-proto --package vision --benches $(ARGS)
 
+.PHONY: chaos
+chaos: runtime build ## every promise about faults, long: DURATION=600 (s, random pairs), SEED=1, ONLY=engine-kills,overload-3
+	@$(CARGO) build --package e2e --bin chaos
+	@DETECTD_BIN=$(target)/release/detectd DURATION=$(DURATION) SEED=$(SEED) ONLY=$(ONLY) $(target)/debug/chaos
+
+# Coverage for the fuzzer and the address sanitizer: switches of rustc that are not stable, hence RUSTC_BOOTSTRAP.
+host := $(shell rustc -vV | sed -n 's/^host: //p')
+fuzz_flags = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address \
+	--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
+FUZZ_SECONDS ?= 120
+
+.PHONY: fuzz
+fuzz: ## arbitrary bytes as an arena and as a board, with the address sanitizer: FUZZ_SECONDS=120
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(fuzz_flags)" $(CARGO) build --release --manifest-path fuzz/Cargo.toml \
+		--target $(host) --target-dir $(target)/fuzz --bin segments
+	@mkdir -p $(target)/fuzz/corpus/segments
+	cd $(target)/fuzz && $(host)/release/segments corpus/segments -max_total_time=$(FUZZ_SECONDS) -max_len=300000 -len_control=0 -rss_limit_mb=1024 \
+		-malloc_limit_mb=64 -timeout=10 -print_final_stats=1 $(ARGS)
+
 .PHONY: models
 models: $(venv)/ready ## make the built-in model and the tests' models again and check them
 	$(venv)/bin/python models/make_colours.py

@@ -38,13 +38,13 @@ impl Admitted<'_> {
 /// # Errors
 /// `engine_unavailable` or `overloaded`, each with `Retry-After`.
 pub fn admit(service: &Service, arrived: Nanos) -> Result<Admitted<'_>, RequestError> {
-    match service.board.state() {
-        // While an engine is replaced requests wait in the arena for the next one: latency, not errors. While
-        // the service drains, those that still come over an open connection are served: nobody else would.
-        ServiceState::Ready | ServiceState::EngineDown | ServiceState::Draining => {}
-        ServiceState::Starting => return Err(unavailable("the service is starting")),
-    }
-    let attached = service.link.current().ok_or_else(|| unavailable("no model is loaded"))?;
+    // Whoever has a model answers, whatever the service as a whole is at. While an engine is replaced requests wait in the
+    // arena for the next one: latency, not errors. While the service drains, those that still come over an open connection
+    // are served: nobody else would. While it starts, other frontends may still be loading.
+    let attached = service.link.current().ok_or_else(|| {
+        let starts = service.board.state() == ServiceState::Starting;
+        unavailable(if starts { "the service is starting" } else { "no model is loaded" })
+    })?;
     within(service, service.board.in_service() + 1)?;
     Ok(Admitted { attached, in_flight: service.enter_request(arrived) })
 }

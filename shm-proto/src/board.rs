@@ -204,6 +204,8 @@ figures! {
     }
 }
 
+/// Version of the layout, the third word of a board.
+pub const VERSION: u32 = layout::BOARD_VERSION;
 /// Problem codes that a process counts, by number.
 pub const MAX_CODES: usize = 64;
 /// Batch sizes counted one by one; larger ones count as the largest.

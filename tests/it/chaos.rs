@@ -36,6 +36,7 @@ short! {
     overload_tenfold,
     slow_clients,
     vanishing_clients,
+    few_descriptors,
     poison,
     random_pairs,
 }

@@ -118,6 +118,24 @@ fn a_dead_engine_is_replaced_and_what_waited_is_answered() {
 }
 
 #[test]
+fn a_service_whose_engine_dies_again_and_again_gives_up_and_says_so() {
+    let mut service = Service::start(&(with_model("yolov8") + "[service]\nmax_restarts = 2\n"));
+    let board = service.board();
+    let mut before = 0;
+    for _ in 0..3 {
+        let pid = wait_for("an engine at work", || {
+            let pid = board.engine(0).pid();
+            (pid != before && board.engine(0).state() == ProcessState::Ready).then_some(pid)
+        });
+        kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("the engine");
+        before = pid;
+    }
+    assert_eq!(service.wait().code(), Some(70), "{}", service.log());
+    assert!(service.log().contains("giving up after 3 deaths"), "{}", service.log());
+    assert!(!board_of(service.name()).exists());
+}
+
+#[test]
 fn children_leave_with_a_killed_supervisor_and_the_next_start_cleans_up() {
     let mut service = Service::start(&with_model("yolov8"));
     let everybody: Vec<Pid> = service.frontends().into_iter().chain([service.engine()]).collect();

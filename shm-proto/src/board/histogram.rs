@@ -45,6 +45,11 @@ pub(super) const fn words(bits: u32) -> usize {
     buckets(bits) + 2
 }
 
+/// What was read from the board was written by another process: however large it is, adding it up must not overflow.
+fn sum(counts: &[u64]) -> u64 {
+    counts.iter().fold(0, |sum, count| count.saturating_add(sum))
+}
+
 /// A copy of a histogram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
@@ -63,7 +68,7 @@ impl Histogram {
 
     /// How many times were recorded.
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
+        sum(&self.counts)
     }
 
     /// Sum of the times in nanoseconds.
@@ -91,7 +96,7 @@ impl Histogram {
         let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u64).clamp(1, count.max(1));
         let mut seen = 0;
         for (index, &here) in self.counts.iter().enumerate() {
-            seen += here;
+            seen = here.saturating_add(seen);
             if seen >= rank && here > 0 {
                 let (from, to) = (lower_bound(self.bits, index), lower_bound(self.bits, index + 1));
                 return (from + to) as f64 / 2.0;
@@ -102,16 +107,16 @@ impl Histogram {
 
     /// How many times were at most `nanos`, to the bucket's precision; for cumulative expositions.
     pub fn count_below(&self, nanos: u64) -> u64 {
-        self.counts[..=index(self.bits, nanos)].iter().sum()
+        sum(&self.counts[..=index(self.bits, nanos)])
     }
 
     /// Adds another histogram of the same kind.
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!(self.bits, other.bits);
         for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
+            *mine = mine.saturating_add(*theirs);
         }
-        self.sum += other.sum;
+        self.sum = self.sum.saturating_add(other.sum);
         self.max = self.max.max(other.max);
     }
 

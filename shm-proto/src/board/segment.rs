@@ -443,14 +443,16 @@ impl Board {
 
     /// Detect requests in flight in all frontends.
     pub fn in_flight(&self) -> u32 {
-        (0..self.frontends as u8).map(|slot| self.frontend(slot).in_flight()).sum()
+        let processes = (0..self.frontends as u8).map(|slot| self.frontend(slot));
+        processes.fold(0, |sum, process| process.in_flight().saturating_add(sum))
     }
 
     /// Those of them whose picture has arrived: what costs time.
     pub fn in_service(&self) -> u32 {
         let processes = (0..self.frontends as u8).map(|slot| self.frontend(slot));
         // Two words of one process may be a request apart.
-        processes.map(|process| process.in_flight().saturating_sub(process.reading())).sum()
+        let arrived = processes.map(|process| process.in_flight().saturating_sub(process.reading()));
+        arrived.fold(0, |sum, count| count.saturating_add(sum))
     }
 
     /// Fewest open connections of a frontend that is ready and gave a sign of life since `alive_since`.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::arena::SeatCounts;
+use proptest::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A service name of this test's own.
@@ -187,4 +188,39 @@ fn a_board_goes_on_where_another_one_stood() {
     heritage.take(&new);
     assert_eq!((requests(0), requests(1)), (14, 0));
     assert_eq!(new.days()[0], DayFigures { day: 50, pv: 3, uv: 2, ip: 1 });
+}
+
+proptest! {
+    /// Whatever a faulty process leaves on the board behind its first words, reading it neither panics nor leaves the segment.
+    #[test]
+    fn arbitrary_words_on_a_board_are_read_safely(words in proptest::collection::vec(any::<u64>(), 64), zeros in 0u32..3) {
+        use std::os::unix::fs::FileExt;
+        let name = name();
+        let created = Board::create(&name, 2).expect("a board").board;
+        let file = std::fs::File::options().write(true).open(format!("/dev/shm/detectd-{name}")).expect("the board");
+        let size = file.metadata().expect("a file").len();
+        // Magic, version and number of frontends stay; everything behind them is overwritten.
+        let mut bytes: Vec<u8> = (0..size / 8).flat_map(|k| words[k as usize % words.len()].to_ne_bytes()).collect();
+        if zeros > 0 {
+            bytes.iter_mut().step_by(zeros as usize + 1).for_each(|byte| *byte = 0);
+        }
+        file.write_all_at(&bytes[16..], 16).expect("room");
+        let board = Board::open(&name).expect("its first words are good");
+        let texts = [board.listen(), board.model(), board.message(), board.changes().text];
+        prop_assert!(texts.iter().all(|text| text.len() < 4096));
+        let _ = (board.state(), board.seats(), board.days(), board.in_flight(), board.in_service());
+        board.visit(1, 2);
+        for slot in 0..2 {
+            for figures in [board.frontend(slot).figures(), board.engine(slot).figures()] {
+                for stage in Stage::ALL {
+                    let times = figures.stage(*stage);
+                    let mut sum = times.clone();
+                    sum.merge(times);
+                    prop_assert!(times.quantile(0.99) >= 0.0 && sum.since(times).count() <= sum.count());
+                    let _ = times.count_below(1_000_000);
+                }
+            }
+        }
+        drop(created);
+    }
 }

@@ -10,7 +10,7 @@ mod pairs;
 mod supervisor;
 
 pub use changes::{broken_changes, model_swaps, reloads, restarts_on_a_socket, upgrades};
-pub use clients::{slow_clients, vanishing_clients};
+pub use clients::{few_descriptors, slow_clients, vanishing_clients};
 pub use engine::{engine_hangs, engine_kills, poison, standby_kills};
 pub use frontend::{frontend_hangs, frontend_kills, short_pauses};
 pub use overload::{overload_tenfold, overload_threefold};
@@ -41,6 +41,7 @@ pub const ALL: &[Scenario] = &[
     ("overload-10", overload_tenfold),
     ("slow-clients", slow_clients),
     ("vanishing-clients", vanishing_clients),
+    ("few-descriptors", few_descriptors),
     ("poison", poison),
     ("pairs", random_pairs),
 ];
