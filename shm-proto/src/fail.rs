@@ -55,9 +55,7 @@ pub(crate) mod under_loom {
 
     /// Runs a process. `None`: it died.
     pub(crate) fn process<T>(life: impl FnOnce() -> T) -> Option<T> {
-        catch_unwind(AssertUnwindSafe(life)).map_or_else(
-            |reason| if reason.is::<Died>() { None } else { resume_unwind(reason) },
-            Some,
-        )
+        catch_unwind(AssertUnwindSafe(life))
+            .map_or_else(|reason| if reason.is::<Died>() { None } else { resume_unwind(reason) }, Some)
     }
 }

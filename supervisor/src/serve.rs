@@ -75,7 +75,8 @@ fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failu
     board.set_listen(&address.to_string());
     use_writable_folder();
     let taken = handover.take();
-    let parts = Parts { sources, config, board, listeners, passed, program, level, path, handover: taken, heritage };
+    let parts =
+        Parts { sources, config, board, listeners, passed, program, level, path, handover: taken, heritage };
     let driver = Driver::new(parts).map_err(Failure::internal)?;
     let outcome = driver.run();
     *handover = outcome.way_back;

@@ -209,11 +209,7 @@ impl Books {
     pub fn lost(&self) -> Vec<String> {
         let mut all: Vec<String> = self.violations.iter().take(3).cloned().collect();
         if !self.failed.is_empty() {
-            all.push(format!(
-                "{} requests were not answered, such as {}",
-                self.failed.len(),
-                self.failed[0]
-            ));
+            all.push(format!("{} requests were not answered, such as {}", self.failed.len(), self.failed[0]));
         }
         all
     }

@@ -38,8 +38,7 @@ impl Rest {
                 .all(|process| process.state() == ProcessState::Ready && process.connections() == 0);
             let all_there = children(service).len() == workers(service).len();
             let (free, seats) = (seats.of(SeatState::Free), seats.0.iter().sum::<u32>());
-            (idle && all_there && board.in_flight() == 0 && free > 0 && free == seats)
-                .then_some(())
+            (idle && all_there && board.in_flight() == 0 && free > 0 && free == seats).then_some(())
         });
         let mut roles = vec![("supervisor".to_owned(), service.pid())];
         roles.extend(workers(service));
@@ -62,7 +61,9 @@ impl Rest {
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        all.extend(children(service).iter().filter(|pid| !is_alive(**pid)).map(|pid| format!("{pid} is a zombie")));
+        all.extend(
+            children(service).iter().filter(|pid| !is_alive(**pid)).map(|pid| format!("{pid} is a zombie")),
+        );
         all
     }
 
@@ -100,7 +101,8 @@ fn workers(service: &Service) -> Vec<(String, Pid)> {
         let engines = (0..2).map(|slot| board.engine(slot)).filter(|process| process.state() == state);
         found.extend(engines.map(|process| (role.to_owned(), pid(process))));
     }
-    let frontends = (0..board.frontends() as u8).map(|slot| (format!("frontend {slot}"), board.frontend(slot)));
+    let frontends =
+        (0..board.frontends() as u8).map(|slot| (format!("frontend {slot}"), board.frontend(slot)));
     found.extend(
         frontends
             .filter(|(_, process)| process.state() == ProcessState::Ready)

@@ -131,9 +131,7 @@ pub fn slow_clients(plan: &Plan) -> Report {
     let slow = SlowClients::start(address, count);
     let board = service.board();
     let connections = || (0..2).map(|slot| board.frontend(slot).connections()).sum::<u32>();
-    crate::service::wait_for("the slow clients", || {
-        (connections() as usize >= count * 9 / 10).then_some(())
-    });
+    crate::service::wait_for("the slow clients", || (connections() as usize >= count * 9 / 10).then_some(()));
     let beside = p99(&mut report, "beside them");
     let ended = slow.stop();
     report.saw(format!("{ended} slow connections were ended by the service"));
@@ -212,7 +210,9 @@ pub fn few_descriptors(plan: &Plan) -> Report {
     let crowd: Vec<_> = (0..CONNECTIONS).filter_map(|_| TcpStream::connect(address).ok()).collect();
     report.must(crowd.len() == CONNECTIONS, format!("only {} were taken up", crowd.len()));
     let said = |word: &str| service.log().contains(word);
-    crate::service::wait_for("a frontend to run out of them", || said("no connection can be accepted").then_some(()));
+    crate::service::wait_for("a frontend to run out of them", || {
+        said("no connection can be accepted").then_some(())
+    });
     let used = || service.frontends().iter().map(|&pid| cpu_time(pid)).sum::<Duration>();
     let (before, seconds) = (used(), plan.pick(5, 1));
     std::thread::sleep(Duration::from_secs(seconds));

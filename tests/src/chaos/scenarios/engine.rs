@@ -151,7 +151,8 @@ pub fn poison(plan: &Plan) -> Report {
         "a picture that engines die of, among good ones",
         "its sender is answered 422, all others 200, at most 2 engine restarts; the same picture again: 422, no restart",
     );
-    let service = Service::start(&settings(&format!("{}[engine]\nrun_timeout = \"1s\"\n", with_model("hang"))));
+    let service =
+        Service::start(&settings(&format!("{}[engine]\nrun_timeout = \"1s\"\n", with_model("hang"))));
     let generator = Generator::start(service.address(), Pace::Open(plan.pick(60.0, 20.0)));
     generator.more(10);
     let restarts = || {
@@ -174,7 +175,11 @@ pub fn poison(plan: &Plan) -> Report {
         );
         wait_for("an engine", || crate::chaos::faults::engine(&service));
         let deaths = restarts() - before;
-        report.saw(format!("sent the {} time: {status} after {}, {deaths} restarts", ["first", "second"][round], millis(took)));
+        report.saw(format!(
+            "sent the {} time: {status} after {}, {deaths} restarts",
+            ["first", "second"][round],
+            millis(took)
+        ));
         report.must(deaths <= 2 * u32::from(round == 0), format!("{deaths} restarts"));
         generator.more(10);
     }

@@ -100,7 +100,8 @@ pub fn random_pairs(plan: &Plan) -> Report {
         books.problems.len() == poison && books.refused.is_empty(),
         format!("{} problems, such as {:?}", books.problems.len(), books.problems.first()),
     );
-    report.must(poison as u32 <= lethal, format!("{poison} requests were taken for poison in {lethal} pairs"));
+    report
+        .must(poison as u32 <= lethal, format!("{poison} requests were taken for poison in {lethal} pairs"));
     report.broken.extend(rest.complaints(&service));
     report.must(service.stop().success(), "the service did not stop cleanly");
     report

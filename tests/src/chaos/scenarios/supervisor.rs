@@ -36,7 +36,8 @@ pub fn supervisor_kill(plan: &Plan) -> Report {
         generator.ledger().excuse(&held, "the supervisor was killed");
         let books = generator.stop();
         report.broken.extend(books.violations.iter().cloned());
-        report.must(!shm_proto::board::list().contains(&service.name().to_owned()), "a dead service is listed");
+        report
+            .must(!shm_proto::board::list().contains(&service.name().to_owned()), "a dead service is listed");
         service.start_again();
         report.must(service.log().contains("left behind"), "the next start does not say that it cleaned up");
         report.must(service.client().get("/readyz").status == 200, "the next service is not ready");
