@@ -21,7 +21,12 @@ pub struct Admitted<'a> {
     in_flight: InFlight<'a>,
 }
 
-impl Admitted<'_> {
+impl<'a> Admitted<'a> {
+    /// Another picture of the same request. It has not arrived, so that it is not in service yet.
+    pub fn another(&self, service: &'a Service, arrived: Nanos) -> Self {
+        Self { attached: self.attached.clone(), in_flight: service.enter_request(arrived) }
+    }
+
     /// The picture has arrived: from now on the request costs time.
     ///
     /// # Errors

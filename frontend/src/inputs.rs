@@ -6,7 +6,7 @@
 //!
 //! A request is read in three steps, each in its own file: `body` takes the bytes off the connection, `json`,
 //! `form` and `multipart` find the fields in them, `payload` says what the fields mean. Only then is anything
-//! fetched (`fetch`, under the rules of `url` and `address`) or opened (`path`).
+//! fetched (`fetch`, under the rules of `url` and `address`) or opened (`path`), picture by picture.
 
 mod address;
 mod base64;
@@ -32,8 +32,9 @@ use tokio::time::Instant;
 pub use address::Addresses;
 pub use budget::Room;
 pub use config::{InputsConfig, InputsError, PathConfig, UrlConfig};
+pub use fetch::Origin;
 pub use kind::InputType;
-pub use payload::{Classes, RawOptions};
+pub use payload::{Asked, Classes, Named, RawOptions};
 
 use crate::error::{Code, RequestError};
 use body::Limits;
@@ -41,7 +42,7 @@ use budget::Budget;
 use fetch::Fetcher;
 use form::MediaType;
 use path::Roots;
-use payload::{Named, Payload};
+use payload::Payload;
 
 /// Bodies longer than this are taken apart on a blocking thread: a millisecond of JSON would otherwise hold up
 /// every other connection of the runtime's thread. Most base64 is shorter, and then not worth the detour.
@@ -56,6 +57,8 @@ pub struct Input {
     pub bytes: Bytes,
     /// Options that came in the body, next to the picture.
     pub options: RawOptions,
+    /// Of a fetched picture: where it came from, and how many connections were opened for it.
+    pub fetched: Option<(Origin, u64)>,
 }
 
 /// Reads pictures out of requests. One for a process, shared by its connections.
@@ -64,6 +67,7 @@ pub struct Inputs {
     limits: Limits,
     budget: Budget,
     max_image: u64,
+    max_images: usize,
     fetcher: Option<Fetcher>,
     roots: Roots,
 }
@@ -77,35 +81,38 @@ impl Inputs {
     /// Opens the roots and reads the certificates that the configuration names.
     pub fn new(config: &InputsConfig) -> Result<Self, InputsError> {
         config.check()?;
-        let fetcher = config.url.enabled.then(|| Fetcher::new(&config.url, config.max_image)).transpose()?;
+        let budget = Budget::new(config.max_buffered);
+        let fetcher = || Fetcher::new(&config.url, config.max_image, budget.clone());
+        let fetcher = config.url.enabled.then(fetcher).transpose()?;
         Ok(Self {
             limits: Limits { bytes: config.max_body, idle: config.body_idle, min_rate: config.min_rate },
-            budget: Budget::new(config.max_buffered),
+            budget,
             max_image: config.max_image,
+            max_images: config.max_images,
             fetcher,
             roots: Roots::open(&config.path)?,
         })
     }
 
-    /// Reads the body and, for `url` and `path`, what it names.
+    /// Reads the body and takes it apart: one picture, or a list of them. What they name is not fetched yet; see
+    /// [`Inputs::load`].
     ///
-    /// Nothing is read of a body whose length is announced and too great, or whose content type is not served.
-    /// Dropping the future stops a fetch. A body that is not there at `deadline` is `request_timeout`, an
-    /// address that has not answered by then `url_timeout`.
+    /// Nothing is read of a body whose length is announced and too great, or whose content type is not served. A
+    /// body that is not there at `deadline` is `request_timeout`.
     ///
-    /// The room that the picture takes is to be dropped with it.
-    pub async fn read<B>(
+    /// The room that the body takes is to be dropped with what came out of it.
+    pub async fn receive<B>(
         &self,
         head: &Parts,
         body: B,
         deadline: Instant,
-    ) -> Result<(Input, Room), RequestError>
+    ) -> Result<(Asked, Room), RequestError>
     where
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let media_type = MediaType::of(head)?;
-        let asked = InputType::in_query(head)?;
+        let kind = InputType::in_query(head)?;
         let limits = match media_type {
             // The body is the picture, so the picture's limit can be enforced before it is read.
             MediaType::Raw => self.limits.at_most(self.max_image),
@@ -113,31 +120,41 @@ impl Inputs {
         };
         let mut room = self.room();
         let body = body::collect(&head.headers, body, limits, deadline, &mut room).await?;
-        let (named, room) = if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
+        let most = self.max_images;
+        if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
             // The room goes along: the thread goes on when the client has gone.
-            tokio::task::spawn_blocking(move || media_type.parse(body, asked).map(|named| (named, room)))
+            tokio::task::spawn_blocking(move || media_type.parse(body, kind, most).map(|asked| (asked, room)))
                 .await
-                .map_err(|_| Code::Internal.because("the body could not be taken apart"))??
+                .map_err(|_| Code::Internal.because("the body could not be taken apart"))?
         } else {
-            (media_type.parse(body, asked)?, room)
-        };
-        self.load(named, deadline, room).await
+            Ok((media_type.parse(body, kind, most)?, room))
+        }
     }
 
-    /// Turns what the request names into bytes.
-    async fn load(
+    /// Turns what a request names into bytes: fetches an address, reads a file.
+    ///
+    /// Dropping the future stops a fetch that nobody else waits for. An address that has not answered at `deadline`
+    /// is `url_timeout`.
+    ///
+    /// The room that the picture takes is to be dropped with it.
+    pub async fn load(
         &self,
         named: Named,
         deadline: Instant,
         mut room: Room,
     ) -> Result<(Input, Room), RequestError> {
         let Named { kind, payload, options } = named;
+        let mut origin = None;
         let bytes = match payload {
             Payload::Picture(bytes) => bytes,
-            Payload::Address(text) => match &self.fetcher {
-                Some(fetcher) => fetcher.fetch(&text, deadline, &mut room).await?,
-                None => return Err(Code::UrlForbidden.because("addresses are not fetched by this service")),
-            },
+            Payload::Address(text) => {
+                let fetcher = self.fetcher.as_ref();
+                let fetcher = fetcher
+                    .ok_or_else(|| Code::UrlForbidden.because("addresses are not fetched by this service"))?;
+                let fetched = fetcher.fetch(&text, deadline, &mut room).await?;
+                origin = Some((fetched.origin, fetched.dialled));
+                fetched.bytes
+            }
             Payload::Path(path) => {
                 let bytes;
                 (bytes, room) = self.roots.read(path, self.max_image, deadline, room).await?;
@@ -147,7 +164,7 @@ impl Inputs {
         if bytes.len() as u64 > self.max_image {
             return Err(body::too_large(self.max_image));
         }
-        Ok((Input { kind, bytes, options }, room))
+        Ok((Input { kind, bytes, options, fetched: origin }, room))
     }
 }
 

@@ -96,6 +96,8 @@ fn requests(out: &mut Exposition, now: &Snapshot) {
         ("detectd_connections_total", Counter::Connections, "Connections accepted."),
         ("detectd_cancelled_total", Counter::Cancelled, "Requests whose client went away."),
         ("detectd_seat_waits_total", Counter::SeatWaits, "Requests that had to wait for a seat."),
+        ("detectd_url_connections_total", Counter::UrlDialled, "Connections opened to fetch pictures."),
+        ("detectd_list_refused_total", Counter::ListRefused, "Pictures of a list that were refused."),
         ("detectd_received_bytes_total", Counter::BytesIn, "Bytes of request bodies."),
         ("detectd_sent_bytes_total", Counter::BytesOut, "Bytes of answers' bodies."),
     ] {
@@ -111,6 +113,19 @@ fn requests(out: &mut Exposition, now: &Snapshot) {
         ("file", Counter::InputFile),
     ] {
         out.sample("detectd_inputs_total", &[("type", name)], totals.counter(counter));
+    }
+    out.family(
+        "detectd_url_pictures_total",
+        Kind::Counter,
+        "Pictures that came by address, by where they were.",
+    );
+    for (name, counter) in [
+        ("server", Counter::UrlServer),
+        ("confirmed", Counter::UrlConfirmed),
+        ("cache", Counter::UrlCache),
+        ("shared", Counter::UrlShared),
+    ] {
+        out.sample("detectd_url_pictures_total", &[("from", name)], totals.counter(counter));
     }
     let name = "detectd_request_duration_seconds";
     out.family(name, Kind::Histogram, "Time from a request's header to its answer, for answered pictures.");

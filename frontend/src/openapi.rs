@@ -41,7 +41,7 @@ pub fn document(config: &Config) -> Value {
                 "NotFound": problem(&[Code::NotFound]),
                 "MethodNotAllowed": problem(&[Code::MethodNotAllowed]),
             },
-            "schemas": schemas(),
+            "schemas": schemas(config),
         },
     })
 }
@@ -58,6 +58,8 @@ fn ready() -> Value {
 
 fn detect(config: &Config) -> Value {
     let fields = json!({ "$ref": "#/components/schemas/Fields" });
+    // A form may hold the JSON object, so that it may list pictures too.
+    let object = json!({ "oneOf": [fields, { "$ref": "#/components/schemas/List" }] });
     let binary = json!({ "schema": { "type": "string", "format": "binary" } });
     let mut responses = Map::new();
     responses.insert(
@@ -69,7 +71,10 @@ fn detect(config: &Config) -> Value {
                 "Server-Timing": header("Server-Timing"),
             },
             "content": {
-                "application/json": { "schema": { "$ref": "#/components/schemas/Answer" } },
+                "application/json": { "schema": { "oneOf": [
+                    { "$ref": "#/components/schemas/Answer" },
+                    { "$ref": "#/components/schemas/Answers" },
+                ] } },
                 "image/jpeg": binary,
             },
         }),
@@ -83,18 +88,18 @@ fn detect(config: &Config) -> Value {
         responses.insert(status.as_u16().to_string(), problem(&codes));
     }
     json!({
-        "summary": "Finds objects in one image, or classifies it.",
+        "summary": "Finds objects in one image or in each of a list, or classifies them.",
         "parameters": parameters(),
         "requestBody": {
             "required": true,
             "description": format!(
-                "One image of at most {} bytes, in a body of at most {} bytes.",
-                config.inputs.max_image, config.inputs.max_body
+                "One image of at most {} bytes, or as JSON a list of up to {}, in a body of at most {} bytes.",
+                config.inputs.max_image, config.inputs.max_images, config.inputs.max_body
             ),
             "content": {
-                "application/json": { "schema": fields },
-                "application/x-www-form-urlencoded": { "schema": fields },
-                "application/form-data": { "schema": fields },
+                "application/json": { "schema": object },
+                "application/x-www-form-urlencoded": { "schema": object },
+                "application/form-data": { "schema": object },
                 "multipart/form-data": { "schema": fields },
                 "image/*": binary,
                 "application/octet-stream": binary,
@@ -177,7 +182,7 @@ fn headers() -> Value {
     })
 }
 
-fn schemas() -> Value {
+fn schemas(config: &Config) -> Value {
     let number = json!({ "type": "number" });
     let text = json!({ "type": "string" });
     let times: Map<String, Value> =
@@ -206,8 +211,39 @@ fn schemas() -> Value {
     let mut detection = class.clone();
     detection["box"] = pair(4);
     detection["keypoints"] = json!({ "type": "array", "items": pair(2) });
+    let mut list = fields.clone();
+    list.remove("img");
+    list.remove("format");
+    list.insert(
+        "images".to_owned(),
+        json!({
+            "description": "Each as if it came alone. Options beside the list are for all of them; format is json.",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": config.inputs.max_images,
+            "items": { "$ref": "#/components/schemas/Fields" },
+        }),
+    );
     json!({
         "Fields": { "type": "object", "required": ["img"], "properties": fields },
+        "List": { "type": "object", "required": ["images"], "properties": list },
+        "Answers": {
+            "type": "object",
+            "required": ["id", "model", "results", "timing_ms"],
+            "properties": {
+                "id": text,
+                "model": text,
+                "results": {
+                    "description": "One for each image of the list, in order.",
+                    "type": "array",
+                    "items": { "oneOf": [
+                        { "$ref": "#/components/schemas/Answer" },
+                        { "$ref": "#/components/schemas/Problem" },
+                    ] },
+                },
+                "timing_ms": { "type": "object", "properties": { "total": number } },
+            },
+        },
         "Answer": {
             "type": "object",
             "required": ["id", "model", "type", "width", "height", "timing_ms"],
@@ -240,6 +276,7 @@ fn schemas() -> Value {
                 "detail": text,
                 "code": text,
                 "id": text,
+                "retry_after": { "type": "integer", "description": "In a list, what Retry-After would say." },
             },
         },
     })

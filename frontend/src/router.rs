@@ -9,8 +9,9 @@ use crate::reply::{Outgoing, Reply};
 use crate::request_id;
 use crate::service::Service;
 use bytes::Bytes;
-use http::header::{EXPECT, HOST, SET_COOKIE};
+use http::header::{EXPECT, HOST, HeaderValue, SET_COOKIE, TRANSFER_ENCODING};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Method, Request, Response, Version};
 use shm_proto::clock;
 use std::error::Error;
@@ -170,6 +171,9 @@ fn check(head: &Parts) -> Result<(), RequestError> {
             return Err(Code::BadRequest.because("an HTTP/1.1 request needs a Host header"));
         }
         (Some(_), Some(_)) => return Err(Code::BadRequest.because("there is more than one Host header")),
+        (Some(host), _) if !is_host(host) => {
+            return Err(Code::BadRequest.because("the Host header names no host"));
+        }
         (host, _) => {
             let named = host.map(|host| host.as_bytes());
             if let Some(authority) = head.uri.authority()
@@ -181,6 +185,13 @@ fn check(head: &Parts) -> Result<(), RequestError> {
             }
         }
     }
+    // hyper reads any list that ends in chunked, and what comes before would stay in the body.
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        return Err(Code::BadRequest.because("the only transfer coding that is read is chunked"));
+    }
     if head
         .headers
         .get_all(EXPECT)
@@ -190,6 +201,12 @@ fn check(head: &Parts) -> Result<(), RequestError> {
         return Err(Code::ExpectationFailed.because("the only expectation that is met is 100-continue"));
     }
     Ok(())
+}
+
+/// Whether a Host header can be one: a host, perhaps with a port; or nothing, for a target that has no host.
+fn is_host(value: &HeaderValue) -> bool {
+    let text = value.as_bytes();
+    text.is_empty() || (!text.contains(&b'@') && Authority::try_from(text).is_ok())
 }
 
 #[cfg(test)]

@@ -181,6 +181,18 @@ figures! {
         InputPath = "input_path",
         /// Pictures that came as an uploaded file.
         InputFile = "input_file",
+        /// Pictures that were fetched from their servers.
+        UrlServer = "url_server",
+        /// Pictures whose servers confirmed what the cache had.
+        UrlConfirmed = "url_confirmed",
+        /// Pictures that the cache had.
+        UrlCache = "url_cache",
+        /// Pictures that came with another request's fetch.
+        UrlShared = "url_shared",
+        /// Connections opened to fetch pictures.
+        UrlDialled = "url_dialled",
+        /// Pictures of a list that were refused, each in its place.
+        ListRefused = "list_refused",
         /// Runs of the engine.
         Batches = "batches",
         /// Images in those runs.

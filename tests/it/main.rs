@@ -1,6 +1,7 @@
 //! End-to-end tests: the real executable, driven as its users drive it.
 
 mod ab; // the load generator of the seed report ends without a failure
+mod addresses; // no system call dials what may not be dialled
 mod batch; // every picture exactly once, whatever is killed
 mod chaos; // every promise about faults, in its short form
 mod commands; // check, status, model inspect: words and exit codes
@@ -10,6 +11,7 @@ mod errors; // every refusal: its status, its code, and a service as healthy aft
 mod fail_points; // kill -9 at every instant of a seat's life
 mod families; // each kind of model answers what its picture says
 mod inputs; // five types in every form of arrival give the same detections
+mod malformed; // requests that two readers could take for different ones, and those that never end
 mod observe; // health, metrics, statistics, the API's description
 mod pages; // what people see, in a real browser
 mod processes; // who runs, who maps what, who replaces whom, how it ends

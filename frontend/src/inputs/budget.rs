@@ -22,7 +22,7 @@ impl Budget {
 
     /// Room for one request, still empty.
     pub fn room(&self) -> Room {
-        Room { budget: self.clone(), bytes: 0, held: None }
+        Room { budget: self.clone(), bytes: 0, held: None, shared: Vec::new() }
     }
 }
 
@@ -32,6 +32,8 @@ pub struct Room {
     budget: Budget,
     bytes: u64,
     held: Option<OwnedSemaphorePermit>,
+    /// Rooms of bytes that other requests use as well.
+    shared: Vec<Arc<Room>>,
 }
 
 impl Room {
@@ -54,6 +56,11 @@ impl Room {
             None => self.held = Some(more),
         }
         Ok(())
+    }
+
+    /// Keeps another room for as long as this one: the request uses bytes that it does not own alone.
+    pub fn share(&mut self, other: Arc<Room>) {
+        self.shared.push(other);
     }
 
     /// Whether so many bytes more could be had now. Takes nothing: an announcement costs its sender nothing, so

@@ -2,6 +2,7 @@
 //! themselves are in the files that apply them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use shm_proto::units;
 
 const MIB: u64 = 1 << 20;
+/// Most that `max_images` can be: a list is taken apart in memory before anything else about it is known.
+pub(super) const MOST_IMAGES: usize = 256;
 
 /// `[inputs]`: how a picture may arrive, and how large.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub struct InputsConfig {
     /// Fewest bytes of a body a second, on average, after its first 5 seconds. 0: no such limit.
     #[serde(with = "units::bytes")]
     pub min_rate: u64,
+    /// Most pictures of one request that lists several.
+    pub max_images: usize,
     /// `[inputs.url]`.
     pub url: UrlConfig,
     /// `[inputs.path]`.
@@ -45,6 +50,7 @@ impl Default for InputsConfig {
             max_buffered: 256 * MIB,
             body_idle: Duration::from_secs(10),
             min_rate: 10 << 10,
+            max_images: 32,
             url: UrlConfig::default(),
             path: PathConfig::default(),
         }
@@ -81,6 +87,16 @@ pub struct UrlConfig {
     pub redirects: u32,
     /// How many fetches a frontend runs at once; more wait for their turn.
     pub concurrency: usize,
+    /// The same for one host, so that a slow one holds up nobody else.
+    pub concurrency_per_host: usize,
+    /// How long a connection without a fetch is kept for the next one to the same host. Zero: none is kept.
+    #[serde(with = "units::duration")]
+    pub keep_alive: Duration,
+    /// Bytes of fetched pictures that a frontend keeps, as far as their servers allow it. 0: none.
+    #[serde(with = "units::bytes")]
+    pub cache: u64,
+    /// Name servers, `"10.0.0.2:53"`; empty: those of /etc/resolv.conf. Either is read at the start.
+    pub name_servers: Vec<SocketAddr>,
     /// A PEM file of certificate authorities to trust besides the usual ones.
     pub ca_file: Option<PathBuf>,
 }
@@ -98,6 +114,10 @@ impl Default for UrlConfig {
             timeout: Duration::from_secs(5),
             redirects: 3,
             concurrency: 64,
+            concurrency_per_host: 8,
+            keep_alive: Duration::from_secs(15),
+            cache: 64 * MIB,
+            name_servers: Vec::new(),
             ca_file: None,
         }
     }
@@ -134,6 +154,9 @@ pub enum InputsError {
     /// The kernel or a seccomp filter does not offer what keeps a path inside its root.
     #[error("inputs.path needs the system call openat2 (Linux 5.6, allowed by the seccomp filter): {0}")]
     Openat2(io::Error),
+    /// Names cannot be resolved.
+    #[error("inputs.url.name_servers: {0}")]
+    Names(String),
     /// Certificates that cannot be read.
     #[error("inputs.url.ca_file: {}: {problem}", path.display())]
     Certificates {
@@ -157,12 +180,18 @@ impl InputsConfig {
         if self.max_buffered < self.max_body.saturating_add(self.max_image) {
             return refuse("inputs.max_buffered", "must not be less than max_body and max_image together");
         }
+        if !(1..=MOST_IMAGES).contains(&self.max_images) {
+            return refuse("inputs.max_images", &format!("must be 1 to {MOST_IMAGES}"));
+        }
         if self.body_idle.is_zero() {
             return refuse("inputs.body_idle", "must not be 0");
         }
         let url = &self.url;
         if url.concurrency == 0 || url.concurrency > 4096 {
             return refuse("inputs.url.concurrency", "must be 1 to 4096");
+        }
+        if url.concurrency_per_host == 0 {
+            return refuse("inputs.url.concurrency_per_host", "must not be 0");
         }
         if url.connect_timeout.is_zero() || url.first_byte_timeout.is_zero() || url.timeout.is_zero() {
             return refuse("inputs.url", "needs timeouts that are not 0");

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use super::kind::InputType;
-use super::payload::{Img, Named, Payload, RawOptions, is_img, quote, unescape};
+use super::payload::{Asked, Img, Named, Payload, RawOptions, is_img, quote, unescape};
 use super::{json, multipart};
 use crate::error::{Code, RequestError};
 
@@ -56,18 +56,19 @@ impl MediaType {
         }
     }
 
-    /// Finds the fields in the body; `asked` is the type when the body states none.
-    pub fn parse(self, body: Bytes, asked: Option<InputType>) -> Result<Named, RequestError> {
-        match self {
-            Self::Raw => raw(body, asked),
-            Self::Json => json::parse(&body, asked),
-            Self::Form if is_object(&body) => json::parse(&body, asked),
-            Self::Form => parse(&body, asked),
-            Self::Multipart(boundary) => multipart::parse(&boundary, body, asked),
-            Self::Unsaid if is_object(&body) => json::parse(&body, asked),
-            Self::Unsaid if is_form(&body) => parse(&body, asked),
-            Self::Unsaid => raw(body, asked),
-        }
+    /// Finds the fields in the body; `kind` is the type when the body states none. A JSON object may list as many
+    /// as `most` pictures.
+    pub fn parse(self, body: Bytes, kind: Option<InputType>, most: usize) -> Result<Asked, RequestError> {
+        let named = match self {
+            Self::Raw => raw(body, kind),
+            Self::Json => return json::parse(&body, kind, most),
+            Self::Form | Self::Unsaid if is_object(&body) => return json::parse(&body, kind, most),
+            Self::Form => parse(&body, kind),
+            Self::Multipart(boundary) => multipart::parse(&boundary, body, kind),
+            Self::Unsaid if is_form(&body) => parse(&body, kind),
+            Self::Unsaid => raw(body, kind),
+        };
+        named.map(Asked::One)
     }
 }
 

@@ -76,13 +76,22 @@ fn check_length(name: &str, length: usize) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// A request taken apart: what it names, not yet fetched.
+/// A request taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// One picture.
+    One(Named),
+    /// A list of pictures, each with its own mistakes, and options for all of them.
+    Many(Vec<Result<Named, RequestError>>, RawOptions),
+}
+
+/// What a request names, not yet fetched.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Named {
     /// How the picture came.
     pub kind: InputType,
     /// The picture, or where it is.
-    pub payload: Payload,
+    pub(super) payload: Payload,
     /// Options that came beside it.
     pub options: RawOptions,
 }

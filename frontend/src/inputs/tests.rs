@@ -19,7 +19,24 @@ fn head(query: &str, content_type: Option<&str>) -> Parts {
 
 async fn read(inputs: &Inputs, head: &Parts, body: impl Into<Bytes>) -> Result<Input, RequestError> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    inputs.read(head, Full::new(body.into()), deadline).await.map(|(input, _)| input)
+    read_body(inputs, head, Full::new(body.into()), deadline).await
+}
+
+/// One picture, received and loaded.
+async fn read_body<B>(
+    inputs: &Inputs,
+    head: &Parts,
+    body: B,
+    deadline: Instant,
+) -> Result<Input, RequestError>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    match inputs.receive(head, body, deadline).await? {
+        (Asked::One(named), room) => inputs.load(named, deadline, room).await.map(|(input, _)| input),
+        (Asked::Many(..), _) => panic!("a list"),
+    }
 }
 
 /// The arrival's name, the query, the content type, the body, and the type it is taken for.
@@ -163,7 +180,7 @@ async fn a_picture_arrives_in_every_form() {
     assert!(arrivals.len() >= 40);
     for (name, query, content_type, body, kind) in arrivals {
         let input = read(&inputs, &head(query, content_type), body).await;
-        let expected = Input { kind, bytes: PICTURE.into(), options: RawOptions::default() };
+        let expected = Input { kind, bytes: PICTURE.into(), options: RawOptions::default(), fetched: None };
         assert_eq!(input, Ok(expected), "{name}");
     }
 }
@@ -262,7 +279,7 @@ async fn size_is_limited_with_and_without_a_length() {
         let mut head = head("", content_type);
         let length = body.len();
         let deadline = Instant::now() + Duration::from_secs(60);
-        let got = inputs.read(&head, unmeasured(body.clone()), deadline).await.map(|(input, _)| input);
+        let got = read_body(&inputs, &head, unmeasured(body.clone()), deadline).await;
         let show =
             |got: Result<Input, RequestError>| got.map(|input| input.bytes.len()).map_err(|error| error.code);
         assert_eq!(show(got), expected, "{content_type:?} {length}");
@@ -281,11 +298,11 @@ async fn what_is_announced_too_large_or_not_served_is_not_read() {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut large = head("", Some("image/png"));
     large.headers.insert(CONTENT_LENGTH, 21.into());
-    let got = small().read(&large, untouchable(), deadline).await;
+    let got = small().receive(&large, untouchable(), deadline).await;
     assert_eq!(got.unwrap_err().code, Code::BodyTooLarge, "a form of 21 bytes would have been read");
-    let got = small().read(&head("", Some("text/html")), untouchable(), deadline).await;
+    let got = small().receive(&head("", Some("text/html")), untouchable(), deadline).await;
     assert_eq!(got.unwrap_err().code, Code::UnsupportedMediaType);
-    let got = small().read(&head("?type=x", Some("image/png")), untouchable(), deadline).await;
+    let got = small().receive(&head("?type=x", Some("image/png")), untouchable(), deadline).await;
     assert_eq!(got.unwrap_err().code, Code::UnsupportedType);
 }
 
@@ -299,12 +316,12 @@ async fn a_slow_body_is_given_up() {
     };
     let inputs = Inputs::new(&InputsConfig::default()).unwrap();
     let begun = Instant::now();
-    let got = inputs.read(&head("", Some("image/png")), slow(), begun + Duration::from_secs(20)).await;
+    let got = inputs.receive(&head("", Some("image/png")), slow(), begun + Duration::from_secs(20)).await;
     assert_eq!(got.unwrap_err().code, Code::RequestTimeout);
     let hasty = InputsConfig { body_idle: Duration::from_secs(2), ..InputsConfig::default() };
     let begun = Instant::now();
     let got =
-        Inputs::new(&hasty).unwrap().read(&head("", None), slow(), begun + Duration::from_secs(60)).await;
+        Inputs::new(&hasty).unwrap().receive(&head("", None), slow(), begun + Duration::from_secs(60)).await;
     assert_eq!(got.unwrap_err().code, Code::RequestTimeout);
     assert_eq!(begun.elapsed(), Duration::from_secs(2), "by the paused clock");
 }
@@ -351,7 +368,10 @@ fn values_that_could_not_serve_are_refused() {
         (InputsConfig { max_image: 0, ..InputsConfig::default() }, "inputs.max_image"),
         (InputsConfig { max_body: 1, ..InputsConfig::default() }, "inputs.max_body"),
         (InputsConfig { body_idle: Duration::ZERO, ..InputsConfig::default() }, "inputs.body_idle"),
+        (InputsConfig { max_images: 0, ..InputsConfig::default() }, "inputs.max_images"),
+        (InputsConfig { max_images: 257, ..InputsConfig::default() }, "inputs.max_images"),
         (url(|url| url.concurrency = 0), "inputs.url.concurrency"),
+        (url(|url| url.concurrency_per_host = 0), "inputs.url.concurrency_per_host"),
         (url(|url| url.timeout = Duration::ZERO), "inputs.url"),
         (url(|url| url.allow_hosts = vec!["http://x/".into()]), "inputs.url.allow_hosts"),
         (url(|url| url.deny_hosts = vec!["*.x".into()]), "inputs.url.deny_hosts"),

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use http::Uri;
 use url::{Host, Url};
 
 use super::address::Addresses;
@@ -26,37 +27,23 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     url: Url,
-    host: Host<String>,
-    port: u16,
+    uri: Uri,
 }
 
 impl Target {
-    /// Whether the connection is to be encrypted.
-    pub fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
+    /// The address as it is asked for.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
     }
 
-    /// The host, without the brackets of an IPv6 address.
-    pub fn host(&self) -> &Host<String> {
-        &self.host
+    /// The address as text, the same for two spellings of one address.
+    pub fn key(&self) -> &str {
+        self.url.as_str()
     }
 
-    /// The port, stated or the scheme's.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// What goes into the header `Host`.
-    pub fn authority(&self) -> String {
-        match self.url.port() {
-            Some(port) => format!("{}:{port}", self.host),
-            None => self.host.to_string(),
-        }
-    }
-
-    /// Path and query, as the request line has them.
-    pub fn path_and_query(&self) -> &str {
-        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+    /// Host and port, the latter unless it is the scheme's own.
+    pub fn authority(&self) -> &str {
+        &self.url[url::Position::BeforeHost..url::Position::AfterPort]
     }
 }
 
@@ -72,11 +59,6 @@ impl Policy {
         }
     }
 
-    /// The addresses that may be dialled.
-    pub fn addresses(&self) -> &Addresses {
-        &self.addresses
-    }
-
     /// Reads an address, or says which rule it breaks.
     pub fn admit(&self, text: &str) -> Result<Target, &'static str> {
         check_text(text)?;
@@ -87,13 +69,13 @@ impl Policy {
     pub fn follow(&self, from: &Target, location: &str) -> Result<Target, &'static str> {
         check_text(location)?;
         let target = self.judge(from.url.join(location).map_err(|_| "the redirect names no address")?)?;
-        if from.is_https() && !target.is_https() {
+        if from.url.scheme() == "https" && target.url.scheme() != "https" {
             return Err("the redirect leaves https");
         }
         Ok(target)
     }
 
-    fn judge(&self, url: Url) -> Result<Target, &'static str> {
+    fn judge(&self, mut url: Url) -> Result<Target, &'static str> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err("only http and https are fetched");
         }
@@ -129,7 +111,10 @@ impl Policy {
         if literal.is_some_and(|address| !self.addresses.permits(address)) {
             return Err("this address is not a public one");
         }
-        Ok(Target { url, host, port })
+        url.set_fragment(None);
+        // The other type of address takes what this one wrote, but for hosts that no name server would know.
+        let uri = url.as_str().parse().map_err(|_| "this is not an absolute address")?;
+        Ok(Target { url, uri })
     }
 }
 

@@ -117,6 +117,14 @@ fn window(window: &Window, lanes: u32) -> Value {
             "path": count(Counter::InputPath),
             "file": count(Counter::InputFile),
         },
+        "url": {
+            "server": count(Counter::UrlServer),
+            "confirmed": count(Counter::UrlConfirmed),
+            "cache": count(Counter::UrlCache),
+            "shared": count(Counter::UrlShared),
+            "connections": count(Counter::UrlDialled),
+        },
+        "list_refused": count(Counter::ListRefused),
         "problems": Code::ALL
             .iter()
             .filter(|&&code| frontends.code(code as usize) > 0)

@@ -1,11 +1,14 @@
+mod refused;
+mod reuse;
+
 use super::*;
-use crate::inputs::budget::Budget;
 use crate::inputs::roomy;
 use std::sync::atomic::Ordering;
 
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use super::site::{Act, Site};
 
@@ -24,8 +27,15 @@ fn config() -> UrlConfig {
     }
 }
 
+fn fetcher(config: &UrlConfig) -> Fetcher {
+    Fetcher::new(config, LIMIT, Budget::new(1 << 20)).unwrap()
+}
+
 async fn fetch(config: &UrlConfig, url: &str) -> Result<Bytes, RequestError> {
-    let fetcher = Fetcher::new(config, LIMIT).unwrap();
+    fetch_with(&fetcher(config), url).await.map(|fetched| fetched.bytes)
+}
+
+async fn fetch_with(fetcher: &Fetcher, url: &str) -> Result<Fetched, RequestError> {
     fetcher.fetch(url, Instant::now() + Duration::from_secs(60), &mut roomy()).await
 }
 
@@ -51,8 +61,8 @@ async fn a_picture_is_fetched_with_a_plain_question() {
     assert_eq!(fetch(&config(), &site.url("/a%20b.jpg?x=1&y#part")).await.as_deref(), Ok(PICTURE));
     let request = site.requests.recv().await.unwrap().to_ascii_lowercase();
     let expected = format!(
-        "get /a%20b.jpg?x=1&y http/1.1\r\nhost: {}\r\nuser-agent: {AGENT}\r\naccept: image/*\r\n\
-         accept-encoding: identity\r\nconnection: close\r\n\r\n",
+        "get /a%20b.jpg?x=1&y http/1.1\r\nuser-agent: {AGENT}\r\naccept: image/*\r\n\
+         accept-encoding: identity\r\nhost: {}\r\n\r\n",
         site.address
     );
     assert_eq!(request, expected, "and no header more");
@@ -191,12 +201,8 @@ async fn silence_is_a_timeout_wherever_it_begins() {
         site.closed.recv().await.expect("the connection was closed");
     }
     let site = Site::open(|_| Act::Hang(Vec::new())).await;
-    let fetcher = Fetcher::new(&config(), LIMIT).unwrap();
-    assert_eq!(
-        fetcher.fetch(&site.url("/"), Instant::now() + short, &mut roomy()).await,
-        late,
-        "the request's own deadline"
-    );
+    let fetched = fetcher(&config()).fetch(&site.url("/"), Instant::now() + short, &mut roomy()).await;
+    assert_eq!(fetched.map(|fetched| fetched.bytes), late, "the request's own deadline");
 }
 
 #[tokio::test]
@@ -219,16 +225,14 @@ async fn a_fetch_nobody_waits_for_hangs_up() {
 #[tokio::test]
 async fn no_more_than_allowed_run_at_once() {
     let site = Site::open(|_| Act::Wait(Duration::from_millis(20), ok(PICTURE))).await;
-    let fetcher = Arc::new(Fetcher::new(&UrlConfig { concurrency: 2, ..config() }, LIMIT).unwrap());
+    let fetcher = Arc::new(fetcher(&UrlConfig { concurrency: 2, ..config() }));
     let mut fetches = JoinSet::new();
-    for _ in 0..8 {
-        let (fetcher, url) = (fetcher.clone(), site.url("/"));
-        fetches.spawn(async move {
-            fetcher.fetch(&url, Instant::now() + Duration::from_secs(60), &mut roomy()).await
-        });
+    for k in 0..8 {
+        let (fetcher, url) = (fetcher.clone(), site.url(&format!("/{k}")));
+        fetches.spawn(async move { fetch_with(&fetcher, &url).await });
     }
     while let Some(done) = fetches.join_next().await {
-        assert_eq!(done.unwrap().as_deref(), Ok(PICTURE));
+        assert_eq!(done.unwrap().unwrap().bytes, PICTURE);
     }
     // The site counts a connection until it has seen the end of it, which may be one later.
     let peak = site.peak.load(Ordering::SeqCst);
@@ -304,23 +308,23 @@ fn a_certificate_file_that_is_none_is_refused_at_the_start() {
     std::fs::write(broken.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
     for path in [empty.path().to_owned(), broken.path().to_owned(), "/nonexistent/ca.pem".into()] {
         let config = UrlConfig { ca_file: Some(path.clone()), ..config() };
-        let error = Fetcher::new(&config, LIMIT).expect_err("no certificate");
+        let error = Fetcher::new(&config, LIMIT, Budget::new(0)).expect_err("no certificate");
         assert!(matches!(error, InputsError::Certificates { .. }), "{}: {error}", path.display());
     }
-}
-
-#[test]
-fn this_machine_knows_its_own_addresses() {
-    assert!(own_addresses().contains(&"127.0.0.1".parse().unwrap()));
 }
 
 #[tokio::test]
 async fn what_is_fetched_takes_room_too() {
     let site = Site::open(|_| Act::Send(ok(PICTURE))).await;
-    let fetcher = Fetcher::new(&config(), LIMIT).unwrap();
     let budget = Budget::new(1 << 10);
-    let (mut room, deadline) = (budget.room(), Instant::now() + Duration::from_secs(60));
+    let fetcher = Fetcher::new(&UrlConfig { cache: 0, ..config() }, LIMIT, budget.clone()).unwrap();
+    let (mut room, deadline) = (roomy(), Instant::now() + Duration::from_secs(60));
     assert!(fetcher.fetch(&site.url("/"), deadline, &mut room).await.is_ok());
-    let refused = fetcher.fetch(&site.url("/"), deadline, &mut budget.room()).await.unwrap_err();
+    let refused = fetcher.fetch(&site.url("/"), deadline, &mut roomy()).await.unwrap_err();
     assert_eq!((refused.code, refused.retry_after), (Code::Overloaded, Some(1)));
+    drop(room);
+    assert!(
+        fetcher.fetch(&site.url("/"), deadline, &mut roomy()).await.is_ok(),
+        "given back with the request's"
+    );
 }

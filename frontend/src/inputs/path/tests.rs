@@ -179,3 +179,56 @@ fn a_root_that_is_none_is_refused_at_the_start() {
         assert!(matches!(error, InputsError::Root { .. }), "{}: {error}", root.display());
     }
 }
+
+/// What stands under one name changes all the time between what may be read and what may not: not a byte of the
+/// latter is ever read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_race_gets_out_of_a_root() {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    let disk = Disk::new();
+    fs::create_dir(disk.path("outside")).unwrap();
+    fs::write(disk.path("outside/a.jpg"), "secret").unwrap();
+    fs::create_dir(disk.path("root/inside")).unwrap();
+    fs::write(disk.path("root/inside/a.jpg"), "picture a").unwrap();
+    symlink(disk.path("outside"), disk.path("root/other")).unwrap();
+    fs::write(disk.path("root/file"), "picture a").unwrap();
+    symlink(disk.path("secret.jpg"), disk.path("root/file_link")).unwrap();
+    fs::write(disk.path("root/single"), "picture a").unwrap();
+
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let swapper = std::thread::spawn({
+        let (stop, path) = (stop.clone(), disk.folder.path().join("root"));
+        move || {
+            let mut swaps = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for (one, other) in [("inside", "other"), ("file", "file_link"), ("single", "hard_link")] {
+                    let (one, other) = (path.join(one), path.join(other));
+                    renameat2(AT_FDCWD, &one, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE).unwrap();
+                    swaps += 1;
+                }
+            }
+            swaps
+        }
+    });
+    let roots = Roots::open(&PathConfig { roots: vec![disk.path("root")] }).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let (mut read, mut refused) = (0, 0);
+    let end = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < end || read == 0 || refused == 0 {
+        assert!(Instant::now() < deadline, "{read} read, {refused} refused");
+        for name in ["inside/a.jpg", "other/a.jpg", "file", "file_link", "single", "hard_link"] {
+            match roots.read(name.into(), 64, deadline, crate::inputs::roomy()).await {
+                Ok((bytes, _)) => {
+                    assert_eq!(bytes, "picture a", "{name}");
+                    read += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error.code, Code::PathForbidden, "{name}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(swapper.join().unwrap() > 0 && read > 0 && refused > 0);
+}

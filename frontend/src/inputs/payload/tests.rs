@@ -106,7 +106,7 @@ fn an_option_is_a_short_text_however_it_comes() {
     let long = "c,".repeat(1 << 20);
     let json = format!(r#"{{"img":"QUJD","classes":"{long}"}}"#);
     let list = format!(r#"{{"img":"QUJD","classes":[{}1]}}"#, "1,".repeat(1 << 20));
-    let code = |body: &str| super::super::json::parse(body.as_bytes(), None).unwrap_err().code;
+    let code = |body: &str| super::super::json::parse(body.as_bytes(), None, 1).unwrap_err().code;
     assert_eq!((code(&json), code(&list)), (Code::BadParameter, Code::BadParameter));
 }
 

@@ -1,9 +1,10 @@
 use super::*;
 
 fn admitted(config: &UrlConfig, text: &str) -> Result<String, &'static str> {
-    Policy::new(config)
-        .admit(text)
-        .map(|target| format!("{} {}", target.authority(), target.path_and_query()))
+    Policy::new(config).admit(text).map(|target| {
+        let uri = target.uri();
+        format!("{} {}", target.authority(), uri.path_and_query().expect("a path"))
+    })
 }
 
 #[test]
