@@ -3,6 +3,7 @@
 
 use crate::BenchError;
 use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -21,6 +23,7 @@ use tokio::sync::oneshot;
 pub struct Files {
     address: SocketAddr,
     names: BTreeMap<String, usize>,
+    may_be_kept: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,18 +46,25 @@ impl Files {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let may_be_kept = Arc::new(AtomicBool::new(false));
+        let said = may_be_kept.clone();
         let thread = std::thread::Builder::new()
             .name("files".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = accept(listener, files.into()) => {}
+                        () = accept(listener, files.into(), said) => {}
                         _ = stopped => {}
                     }
                 });
             })
             .map_err(BenchError::failed)?;
-        Ok(Self { address, names, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, names, may_be_kept, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Says from now on that files may be kept for an hour.
+    pub fn let_keep(&self) {
+        self.may_be_kept.store(true, Relaxed);
     }
 
     /// Where it is served.
@@ -76,18 +86,23 @@ impl Drop for Files {
     }
 }
 
-async fn accept(listener: std::net::TcpListener, files: Arc<[Bytes]>) {
+async fn accept(listener: std::net::TcpListener, files: Arc<[Bytes]>, may_be_kept: Arc<AtomicBool>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let files = files.clone();
+        let (files, may_be_kept) = (files.clone(), may_be_kept.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let index = request.uri().path().split('/').nth(1).and_then(|part| part.parse::<usize>().ok());
             let file = index.and_then(|index| files.get(index)).cloned();
+            let may_be_kept = may_be_kept.load(Relaxed);
             async move {
                 let mut response = Response::new(Full::new(file.clone().unwrap_or_default()));
                 if file.is_none() {
                     *response.status_mut() = StatusCode::NOT_FOUND;
+                }
+                if may_be_kept {
+                    let an_hour = HeaderValue::from_static("max-age=3600");
+                    response.headers_mut().insert(CACHE_CONTROL, an_hour);
                 }
                 Ok::<_, Infallible>(response)
             }

@@ -4,8 +4,8 @@
 //! Does not look into the picture, does not know the engine, and answers nothing: what goes wrong is a
 //! [`RequestError`] whose text names what the client sent and nothing of ours.
 //!
-//! A request is read in three steps, each in its own file: `body` takes the bytes off the connection, `json`,
-//! `form` and `multipart` find the fields in them, `payload` says what the fields mean. Only then is anything
+//! A request is read in three steps, each in its own file: `body` takes the bytes off the connection, `json` and
+//! `form` find the fields in them (`multipart` while they come), `payload` says what the fields mean. Only then is anything
 //! fetched (`fetch`, under the rules of `url` and `address`) or opened (`path`), picture by picture.
 
 mod address;
@@ -37,7 +37,7 @@ pub use kind::InputType;
 pub use payload::{Asked, Classes, Named, RawOptions};
 
 use crate::error::{Code, RequestError};
-use body::Limits;
+use body::{Intake, Limits};
 use budget::Budget;
 use fetch::Fetcher;
 use form::MediaType;
@@ -119,7 +119,12 @@ impl Inputs {
             _ => self.limits,
         };
         let mut room = self.room();
-        let body = body::collect(&head.headers, body, limits, deadline, &mut room).await?;
+        let intake = Intake::new(&head.headers, body, limits, deadline, &mut room)?;
+        if let MediaType::Multipart(boundary) = &media_type {
+            let named = multipart::read(boundary, intake, kind).await?;
+            return Ok((Asked::One(named), room));
+        }
+        let body = intake.whole().await?;
         let most = self.max_images;
         if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
             // The room goes along: the thread goes on when the client has gone.

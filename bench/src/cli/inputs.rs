@@ -51,6 +51,9 @@ pub struct InputsArgs {
     /// Set any key of the service's configuration
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
+    /// Let the service keep what it fetches: `url` then measures its cache
+    #[arg(long)]
+    pub keep: bool,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
@@ -86,6 +89,9 @@ impl Cell {
 pub fn run(args: &InputsArgs) -> Result<(), BenchError> {
     let pictures = pictures(&args.images, Input::File)?;
     let files = Files::serve(pictures.iter())?;
+    if args.keep {
+        files.let_keep();
+    }
     let mut roots = BTreeSet::new();
     for picture in &pictures {
         let path = std::fs::canonicalize(picture).map_err(|e| BenchError::file(picture.as_ref(), &e))?;

@@ -56,15 +56,15 @@ impl MediaType {
         }
     }
 
-    /// Finds the fields in the body; `kind` is the type when the body states none. A JSON object may list as many
-    /// as `most` pictures.
+    /// Finds the fields in a body that is here; `kind` is the type when the body states none. A JSON object may list
+    /// as many as `most` pictures. A multipart form is read as it comes, by `multipart`, and none by then.
     pub fn parse(self, body: Bytes, kind: Option<InputType>, most: usize) -> Result<Asked, RequestError> {
         let named = match self {
             Self::Raw => raw(body, kind),
             Self::Json => return json::parse(&body, kind, most),
             Self::Form | Self::Unsaid if is_object(&body) => return json::parse(&body, kind, most),
             Self::Form => parse(&body, kind),
-            Self::Multipart(boundary) => multipart::parse(&boundary, body, kind),
+            Self::Multipart(_) => Err(Code::BadForm.because("the form was not read as it came")),
             Self::Unsaid if is_form(&body) => parse(&body, kind),
             Self::Unsaid => raw(body, kind),
         };

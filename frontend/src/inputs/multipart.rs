@@ -1,12 +1,17 @@
 //! The multipart form of a request. Owns which parts matter and how many there may be; `multer` reads them.
 //!
-//! The body is already here, whole and within its limit, so the parts are cut out of it at once and the part
-//! that is the picture is not copied again. File names are read for whether they exist and never used.
+//! The parts are cut out of the body while it comes in, so that a form of too many parts, or with a header that does
+//! not end, is refused as soon as that shows. File names are read for whether they exist and never used.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt, stream};
+use futures_util::stream;
+use hyper::body::Body;
 use multer::{Field, Multipart};
 
+use super::body::Intake;
 use super::kind::InputType;
 use super::payload::{Img, Named, RawOptions, is_img, quote};
 use crate::error::{Code, RequestError};
@@ -24,22 +29,57 @@ pub fn boundary(content_type: &str) -> Result<String, RequestError> {
     }
 }
 
-/// Takes the form apart; `asked` is the type when the form states none.
-pub fn parse(boundary: &str, body: Bytes, asked: Option<InputType>) -> Result<Named, RequestError> {
-    let whole = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
-    // Nothing is left to wait for, so the future is ready or the parser is at fault.
-    read(Multipart::new(whole, boundary), asked)
-        .now_or_never()
-        .unwrap_or_else(|| Err(Code::BadForm.because("the form is incomplete")))
+/// Takes the form apart as it comes; `asked` is the type when the form states none. What comes after the form is read
+/// and passed over.
+pub async fn read<B>(
+    boundary: &str,
+    mut intake: Intake<'_, B>,
+    asked: Option<InputType>,
+) -> Result<Named, RequestError>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    // Bytes that came since the parser last had something: beyond a header's length, it waits for the end of one.
+    let pending = AtomicUsize::new(0);
+    let named = {
+        let pieces = stream::try_unfold((&mut intake, false), |(intake, again)| {
+            let pending = &pending;
+            async move {
+                if again {
+                    // The parser takes what it can get, and is to look at each piece before the next.
+                    tokio::task::yield_now().await;
+                }
+                if pending.load(Relaxed) > LONGEST_HEADER {
+                    return Err(long_header());
+                }
+                let piece = intake.piece().await?;
+                pending.fetch_add(piece.as_ref().map_or(0, Bytes::len), Relaxed);
+                Ok(piece.map(|piece| (piece, (intake, true))))
+            }
+        });
+        fields(Multipart::new(pieces, boundary), &pending, asked).await?
+    };
+    while intake.piece().await?.is_some() {}
+    Ok(named)
 }
 
-async fn read(mut form: Multipart<'_>, asked: Option<InputType>) -> Result<Named, RequestError> {
+fn long_header() -> RequestError {
+    Code::BadForm.because(format!("a part's header is longer than {LONGEST_HEADER} bytes"))
+}
+
+async fn fields(
+    mut form: Multipart<'_>,
+    pending: &AtomicUsize,
+    asked: Option<InputType>,
+) -> Result<Named, RequestError> {
     let mut stated = None;
     let mut img = None;
     let mut other_files = Vec::new();
     let mut options = RawOptions::default();
     let mut count = 0;
-    while let Some(part) = form.next_field().await.map_err(fault)? {
+    while let Some(mut part) = form.next_field().await.map_err(fault)? {
+        pending.store(0, Relaxed);
         count += 1;
         if count > MOST_PARTS {
             return Err(Code::BadForm.because(format!("the form has more than {MOST_PARTS} parts")));
@@ -47,21 +87,21 @@ async fn read(mut form: Multipart<'_>, asked: Option<InputType>) -> Result<Named
         let header: usize =
             part.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if header > LONGEST_HEADER {
-            return Err(
-                Code::BadForm.because(format!("a part's header is longer than {LONGEST_HEADER} bytes"))
-            );
+            return Err(long_header());
         }
         let name = part.name().unwrap_or_default().to_owned();
         let again = if name == "type" {
-            stated.replace(text(part).await?).is_some()
+            stated.replace(text(part, pending).await?).is_some()
         } else if is_img(&name) {
-            img.replace(picture(part).await?).is_some()
+            img.replace(picture(part, pending).await?).is_some()
         } else if RawOptions::NAMES.contains(&name.as_str()) {
-            let text = text(part).await?;
+            let text = text(part, pending).await?;
             options.put(&name, text)?
         } else {
             if part.file_name().is_some() {
-                other_files.push(picture(part).await?);
+                other_files.push(picture(part, pending).await?);
+            } else {
+                while chunk(&mut part, pending).await?.is_some() {}
             }
             false
         };
@@ -80,35 +120,49 @@ async fn read(mut form: Multipart<'_>, asked: Option<InputType>) -> Result<Named
     Ok(Named { kind, payload, options })
 }
 
-async fn picture(part: Field<'_>) -> Result<Img<'static>, RequestError> {
+async fn picture(part: Field<'_>, pending: &AtomicUsize) -> Result<Img<'static>, RequestError> {
     let file = part.file_name().is_some();
     let binary = part
         .content_type()
         .is_some_and(|kind| kind.type_() == "image" || kind.essence_str() == "application/octet-stream");
-    Ok(Img::Part { content: content(part).await?, file, binary })
+    Ok(Img::Part { content: content(part, pending).await?, file, binary })
 }
 
-async fn text(part: Field<'_>) -> Result<String, RequestError> {
+async fn text(part: Field<'_>, pending: &AtomicUsize) -> Result<String, RequestError> {
     let name = part.name().unwrap_or_default().to_owned();
-    let content = content(part).await?;
+    let content = content(part, pending).await?;
     String::from_utf8(content.into())
         .map(|text| text.trim().to_owned())
         .map_err(|_| Code::BadForm.because(format!("the field {} is not UTF-8", quote(&name))))
 }
 
-/// The part's bytes. With the whole body at hand they come in one piece.
-async fn content(mut part: Field<'_>) -> Result<Bytes, RequestError> {
-    let first = part.chunk().await.map_err(fault)?.unwrap_or_default();
-    let Some(second) = part.chunk().await.map_err(fault)? else { return Ok(first) };
+/// The part's bytes. What came in one piece is handed on as it is.
+async fn content(mut part: Field<'_>, pending: &AtomicUsize) -> Result<Bytes, RequestError> {
+    let first = chunk(&mut part, pending).await?.unwrap_or_default();
+    let Some(second) = chunk(&mut part, pending).await? else { return Ok(first) };
     let mut joined = BytesMut::from(first);
     joined.extend_from_slice(&second);
-    while let Some(more) = part.chunk().await.map_err(fault)? {
+    while let Some(more) = chunk(&mut part, pending).await? {
         joined.extend_from_slice(&more);
     }
     Ok(joined.freeze())
 }
 
+async fn chunk(part: &mut Field<'_>, pending: &AtomicUsize) -> Result<Option<Bytes>, RequestError> {
+    let chunk = part.chunk().await.map_err(fault)?;
+    pending.store(0, Relaxed);
+    Ok(chunk)
+}
+
 fn fault(error: multer::Error) -> RequestError {
+    // What the body itself did wrong.
+    let error = match error {
+        multer::Error::StreamReadFailed(error) => match error.downcast::<RequestError>() {
+            Ok(error) => return *error,
+            Err(error) => multer::Error::StreamReadFailed(error),
+        },
+        error => error,
+    };
     tracing::debug!(%error, "multipart form cannot be read");
     let detail = match error {
         multer::Error::ReadHeaderFailed(_) | multer::Error::IncompleteHeaders => {

@@ -27,11 +27,6 @@ impl Body {
         Self(kept)
     }
 
-    /// How long it is.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Adds a piece.
     pub fn push(&mut self, piece: &[u8]) {
         self.0.extend_from_slice(piece);

@@ -25,6 +25,21 @@ fn pieces(pieces: Vec<(u64, &'static str)>) -> impl Body<Data = Bytes, Error = I
     }))
 }
 
+/// The whole body, read under these limits.
+async fn collect<B>(
+    headers: &HeaderMap,
+    body: B,
+    limits: Limits,
+    deadline: Instant,
+    room: &mut Room,
+) -> Result<Bytes, RequestError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Intake::new(headers, body, limits, deadline, room)?.whole().await
+}
+
 /// A body that must not be read.
 fn untouchable() -> impl Body<Data = Bytes, Error = Infallible> + Send {
     StreamBody::new(futures_util::stream::poll_fn(|_| panic!("the body was read")))

@@ -1,6 +1,14 @@
 use super::*;
 use crate::inputs::Classes;
+use crate::inputs::body::Limits;
 use crate::inputs::payload::Payload;
+use http::HeaderMap;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A part: what its header says after the name, and its content.
 fn form(parts: &[(&str, &str)]) -> String {
@@ -11,8 +19,41 @@ fn form(parts: &[(&str, &str)]) -> String {
     body + "--B--\r\n"
 }
 
+/// The form, from a body that comes in pieces of this size.
+fn parse(body: impl Into<Bytes>, size: usize) -> Result<Named, RequestError> {
+    let mut body: Bytes = body.into();
+    let mut pieces = Vec::new();
+    while !body.is_empty() {
+        pieces.push(Ok::<_, Infallible>(Frame::data(body.split_to(size.min(body.len())))));
+    }
+    read_pieces(StreamBody::new(stream::iter(pieces)))
+}
+
+fn read_pieces<B>(body: B) -> Result<Named, RequestError>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let limits = Limits { bytes: 64 << 20, idle: Duration::from_secs(60), min_rate: 0 };
+        let (mut room, deadline) = (crate::inputs::roomy(), Instant::now() + Duration::from_secs(60));
+        read("B", Intake::new(&HeaderMap::new(), body, limits, deadline, &mut room)?, None).await
+    })
+}
+
 fn check(body: impl Into<Bytes>) -> Result<(InputType, Payload), Code> {
-    parse("B", body.into(), None).map(|named| (named.kind, named.payload)).map_err(|error| error.code)
+    let body = body.into();
+    let show = |got: Result<Named, RequestError>| {
+        got.map(|named| (named.kind, named.payload)).map_err(|error| error.code)
+    };
+    let whole = show(parse(body.clone(), usize::MAX));
+    if body.len() < 10_000 {
+        for size in [1, 2, 7, 100] {
+            assert_eq!(show(parse(body.clone(), size)), whole, "in pieces of {size}");
+        }
+    }
+    whole
 }
 
 const TEXT_IMG: &str = r#"name="img""#;
@@ -74,7 +115,7 @@ fn a_part_marked_as_a_picture_is_bytes() {
 #[test]
 fn options_are_taken_from_the_form() {
     let body = form(&[(FILE_IMG, "x"), (r#"name="score""#, "0.5"), (r#"name="classes""#, "dog,cat\n")]);
-    let options = parse("B", body.into(), None).unwrap().options;
+    let options = parse(body, usize::MAX).unwrap().options;
     let expected = RawOptions {
         score: Some("0.5".into()),
         classes: Some(Classes::Text("dog,cat".into())),
@@ -140,4 +181,53 @@ fn the_picture_is_handed_on_whole() {
     body.extend_from_slice(&content);
     body.extend_from_slice(b"\r\n--B--\r\n");
     assert_eq!(check(body), Ok((InputType::File, Payload::Picture(content.into()))));
+}
+
+/// A body that repeats `piece` after `start` for as long as it is read, and the number of pieces that were read.
+fn endless(
+    start: &str,
+    piece: &str,
+) -> (impl Body<Data = Bytes, Error = Infallible> + Send + use<>, Arc<AtomicUsize>) {
+    let read = Arc::new(AtomicUsize::new(0));
+    let (count, start, piece) = (read.clone(), Bytes::from(start.to_owned()), Bytes::from(piece.to_owned()));
+    let pieces = stream::unfold(Some(start), move |start| {
+        let piece = start.unwrap_or_else(|| piece.clone());
+        count.fetch_add(1, Relaxed);
+        async move { Some((Ok(Frame::data(piece)), None)) }
+    });
+    (StreamBody::new(pieces), read)
+}
+
+#[test]
+fn what_has_no_end_is_refused_as_soon_as_it_shows() {
+    let part = "--B\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nx\r\n";
+    let kib = "x".repeat(1 << 10);
+    for (what, start, piece, most) in [
+        // The parser takes up to two pieces before it looks.
+        ("parts", "", part, 2 * MOST_PARTS + 4),
+        ("a part's header", "--B\r\nX-Long: ", &kib, 12),
+        ("a first line", "", &kib, 12),
+        ("the header of a later part", &format!("{part}--B\r\nX-Long: "), &kib, 12),
+    ] {
+        let (body, read) = endless(start, piece);
+        assert_eq!(read_pieces(body).map(|named| named.kind).unwrap_err().code, Code::BadForm, "{what}");
+        assert!(read.load(Relaxed) <= most, "{what}: {} pieces were read", read.load(Relaxed));
+    }
+}
+
+#[test]
+fn a_long_field_that_nobody_wants_is_passed_over() {
+    let long = "x".repeat(1 << 20);
+    let body = form(&[(r#"name="note""#, &long), (FILE_IMG, "raw")]);
+    assert_eq!(parse(body, 1000).unwrap().payload, Payload::Picture(Bytes::from("raw")));
+}
+
+#[test]
+fn what_the_body_does_wrong_is_said_as_for_any_other() {
+    let pieces = [Ok(Frame::data(Bytes::from("--B\r\n"))), Err(std::io::Error::other("cut"))];
+    let error = read_pieces(StreamBody::new(stream::iter(pieces))).unwrap_err();
+    assert_eq!(error, Code::BadRequest.because("the body broke off or is malformed"));
+    let (body, _) =
+        endless("--B\r\nContent-Disposition: form-data; name=\"img\"\r\n\r\n", &"x".repeat(1 << 20));
+    assert_eq!(read_pieces(body).unwrap_err().code, Code::BodyTooLarge);
 }
