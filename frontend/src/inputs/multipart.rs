@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 use hyper::body::Body;
 use multer::{Field, Multipart};
@@ -14,6 +14,7 @@ use multer::{Field, Multipart};
 use super::body::Intake;
 use super::kind::InputType;
 use super::payload::{Img, Named, RawOptions, is_img, quote};
+use super::spare::Body as Buffer;
 use crate::error::{Code, RequestError};
 
 /// Most parts of a form.
@@ -140,10 +141,11 @@ async fn text(part: Field<'_>, pending: &AtomicUsize) -> Result<String, RequestE
 async fn content(mut part: Field<'_>, pending: &AtomicUsize) -> Result<Bytes, RequestError> {
     let first = chunk(&mut part, pending).await?.unwrap_or_default();
     let Some(second) = chunk(&mut part, pending).await? else { return Ok(first) };
-    let mut joined = BytesMut::from(first);
-    joined.extend_from_slice(&second);
+    let mut joined = Buffer::with_room(first.len() + second.len());
+    joined.push(&first);
+    joined.push(&second);
     while let Some(more) = chunk(&mut part, pending).await? {
-        joined.extend_from_slice(&more);
+        joined.push(&more);
     }
     Ok(joined.freeze())
 }

@@ -26,7 +26,6 @@ impl Body {
         kept.reserve(bytes);
         Self(kept)
     }
-
     /// Adds a piece.
     pub fn push(&mut self, piece: &[u8]) {
         self.0.extend_from_slice(piece);
@@ -65,14 +64,14 @@ mod tests {
     fn a_buffer_serves_again_and_shows_nothing_of_before() {
         let mut first = Body::with_room(1000);
         first.push(b"secret");
-        assert_eq!(first.len(), 6);
+        assert_eq!(first.as_ref(), b"secret");
         let bytes = first.freeze();
         let part = bytes.slice(2..);
         drop(bytes);
         assert_eq!(&part[..], b"cret", "a part keeps the whole alive");
         drop(part);
         let next = Body::with_room(10);
-        assert_eq!((next.len(), next.as_ref()), (0, &b""[..]));
+        assert_eq!(next.as_ref(), b"");
     }
 
     #[test]
