@@ -108,8 +108,13 @@ loom: ## the shared-memory protocol under every interleaving (two preemptions de
 	$(loom_test)
 
 .PHONY: bench
-bench: ## what the parts cost: the shared-memory protocol, pixels, outputs
-	$(CARGO) bench --package shm-proto --package vision --benches $(ARGS)
+bench: runtime build microbench ## the bars of speed on this machine as one table, after the microbenchmarks (ARGS="--only efficiency")
+	$(CARGO) build --release --package bench --example bare_server
+	@$(PYTHON) scripts/bench --detectd $(target)/release/detectd --bare $(target)/release/examples/bare_server $(ARGS)
+
+.PHONY: microbench
+microbench: ## what the parts cost: the shared-memory protocol, pixels, outputs
+	$(CARGO) bench --package shm-proto --package vision --benches
 
 .PHONY: chaos
 chaos: runtime build ## every promise about faults, long: DURATION=600 (s, random pairs), SEED=1, ONLY=engine-kills,overload-3

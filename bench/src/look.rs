@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Ticks of `/proc/stat` a second, fixed by the kernel's interface.
 const HZ: f64 = 100.0;
+/// Cores that others may use before a measurement counts as disturbed.
+const DISTURBED: f64 = 0.1;
 
 /// What processes of one role used until now.
 #[derive(Clone, Copy, Default)]
@@ -62,6 +64,18 @@ pub struct Seen {
     pub switches: Switches,
     /// Memory of the service in MiB, shared pages counted once.
     pub memory_mib: f64,
+}
+
+impl Seen {
+    /// Cores that others used meanwhile, the host of a virtual machine included.
+    pub fn others(&self) -> f64 {
+        self.cores.other + self.cores.stolen
+    }
+
+    /// Whether that is enough to be seen in the figures.
+    pub fn is_disturbed(&self) -> bool {
+        self.others() > DISTURBED
+    }
 }
 
 /// Cores in use.

@@ -1,5 +1,7 @@
 //! The service that is measured: started from this very executable with a name and a port of its own, and stopped again.
 
+mod guard;
+
 use crate::BenchError;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -8,6 +10,7 @@ use shm_proto::board::{Board, ServiceState};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -63,8 +66,10 @@ impl Serving {
             command.args(["--set", &format!("{key}={value}")]);
         }
         let errors = log.try_clone().map_err(BenchError::failed)?;
-        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
+        // A group of its own: Ctrl-C reaches this process alone, which then stops the service once.
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0).spawn();
         let child = child.map_err(BenchError::failed)?;
+        guard::watch(Pid::from_raw(child.id().cast_signed()));
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut serving = Self { child, folder, board: None, address };
         serving.wait_ready(&name)?;
@@ -149,6 +154,12 @@ impl Serving {
 
     /// The status with which it ended by itself; none when it had to be killed.
     fn end(&mut self) -> std::io::Result<Option<std::process::ExitStatus>> {
+        let ended = self.wait();
+        guard::forget();
+        ended
+    }
+
+    fn wait(&mut self) -> std::io::Result<Option<std::process::ExitStatus>> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(Some(status));
         }

@@ -57,6 +57,9 @@ pub struct ScaleArgs {
     /// Compare with another run's scale.json
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
+    /// Measure again what was measured while others used more than 0.1 of the machine's cores
+    #[arg(long)]
+    pub redo_disturbed: bool,
     /// Stop before so long; the same command again goes on
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub limit: Option<Duration>,
@@ -111,6 +114,7 @@ pub fn run(args: &ScaleArgs) -> Result<(), BenchError> {
             set: args.set.clone(),
         },
         record: args.out.join("scale.json"),
+        redo_disturbed: args.redo_disturbed,
         limit: args.limit,
     };
     let (record, complete) = scale::run(&experiment, &mut super::tell)?;

@@ -5,7 +5,7 @@
 //!
 //! * N·f, with f = decode threads of a frontend / cf: what N frontends can feed,
 //! * E = lanes / run: what the engine can take,
-//! * C = cores / (cf + ce + cg): what the machine has, since all of them share its cores,
+//! * C = cores (that others left) / (cf + ce + cg): what the machine has, since all of them share its cores,
 //! * concurrency / RT₁, with RT₁ the response time of one request alone: what so many clients can ask for.
 //!
 //! `cf`, `ce`, `cg` and `run` are taken at the smallest process count; the TPS of the others is then a prediction.
@@ -21,8 +21,6 @@ use std::time::Duration;
 const KNEE: f64 = 0.95;
 /// From here on something is busy all the time.
 const BUSY: f64 = 0.92;
-/// Cores that others may use before a cell counts as disturbed.
-const DISTURBED: f64 = 0.1;
 
 /// Everything.
 #[derive(Clone, Debug, Serialize)]
@@ -220,7 +218,7 @@ fn figures(record: &Record, cell: Cell, samples: &[&Sample]) -> CellFigures {
     let rt_ms = mean(&|s| s.load.rt_ms.mean);
     let service = mean(&|s| s.seen.cores.frontends + s.seen.cores.engine + s.seen.cores.supervisor);
     let generator = mean(&|s| s.seen.cores.generator);
-    let other = mean(&|s| s.seen.cores.other + s.seen.cores.stolen);
+    let other = mean(&|s| s.seen.others());
     let procs = f64::from(cell.setup.procs);
     let mut figures = CellFigures {
         cell,
@@ -251,7 +249,7 @@ fn figures(record: &Record, cell: Cell, samples: &[&Sample]) -> CellFigures {
         memory_mib: mean(&|s| s.seen.memory_mib),
         predicted: 0.0,
         limit: Limit::Concurrency,
-        disturbed: other > DISTURBED,
+        disturbed: samples.iter().any(|s| s.seen.is_disturbed()),
     };
     let generator_full = samples.iter().any(|s| s.load.generator.is_bottleneck);
     figures.limit = limit(
@@ -293,14 +291,15 @@ fn family(record: &Record, own: &mut [&mut CellFigures], rt_target_ms: f64) -> O
     let ceiling = |count: f64, ms: f64| if ms > 0.0 { count * 1e3 / ms } else { f64::INFINITY };
     let run_ms = reference.iter().map(|c| c.run_ms).fold(f64::INFINITY, f64::min);
     let engine = ceiling(lanes(record, &first.setup), run_ms);
-    let machine = ceiling(record.conditions.cores as f64, cpu_ms.iter().sum());
+    // What others took of the machine meanwhile was not there to be used.
+    let machine = |others: f64| ceiling(record.conditions.cores as f64 - others, cpu_ms.iter().sum());
     let feed = |procs: u32| {
         let threads = threads(record, procs).min(record.conditions.cores) as f64;
         ceiling(f64::from(procs) * threads, cpu_ms[0])
     };
     for cell in own.iter_mut() {
         let asked = ceiling(cell.cell.concurrency as f64, rt1_ms / from as f64);
-        cell.predicted = feed(cell.cell.setup.procs).min(engine).min(machine).min(asked);
+        cell.predicted = feed(cell.cell.setup.procs).min(engine).min(machine(cell.cores[2])).min(asked);
     }
     let mut counts: Vec<u32> = own.iter().map(|c| c.cell.setup.procs).collect();
     counts.sort_unstable();
@@ -315,7 +314,7 @@ fn family(record: &Record, own: &mut [&mut CellFigures], rt_target_ms: f64) -> O
             let knee = cells.iter().find(|c| c.tps >= KNEE * best.tps)?;
             let within = cells.iter().rfind(|c| c.p99_ms <= rt_target_ms && c.errors == 0);
             let last = cells.last()?;
-            let predicted = feed(procs).min(engine).min(machine);
+            let predicted = feed(procs).min(engine).min(machine(best.cores[2]));
             Some(ProcsFigures {
                 procs,
                 frontends: feed(procs),
@@ -342,7 +341,7 @@ fn family(record: &Record, own: &mut [&mut CellFigures], rt_target_ms: f64) -> O
         cpu_ms,
         rt1_ms: rt1_ms / from as f64,
         engine,
-        machine,
+        machine: machine(0.0),
         by_procs: if most > 0.0 { (most - least) / most } else { 0.0 },
         by_chance,
         procs,

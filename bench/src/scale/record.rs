@@ -7,6 +7,7 @@ use crate::load::Figures;
 use crate::look::Seen;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// What must be the same for samples to belong together.
@@ -77,16 +78,29 @@ impl Record {
     pub fn write(&self, path: &Path) -> Result<(), BenchError> {
         let wrong = |error: std::io::Error| BenchError::file(path, &error);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
+        // Readable as any other file that a command writes; temporary ones are made for their owner alone.
+        let readable = std::fs::Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder).map_err(wrong)?;
         serde_json::to_writer_pretty(&mut file, self).map_err(|error| wrong(error.into()))?;
         file.write_all(b"\n").map_err(wrong)?;
         file.persist(path).map_err(|error| wrong(error.error))?;
         Ok(())
     }
 
-    /// Whether this was measured already.
-    pub fn has(&self, cell: &Cell, round: u32) -> bool {
-        self.samples.iter().any(|sample| sample.cell == *cell && sample.round == round)
+    /// Whether this was measured already; `clean`: while nobody else used the machine.
+    pub fn has(&self, cell: &Cell, round: u32, clean: bool) -> bool {
+        let same = |sample: &&Sample| sample.cell == *cell && sample.round == round;
+        self.samples.iter().any(|sample| same(&sample) && !(clean && sample.seen.is_disturbed()))
+    }
+
+    /// Adds a sample. Of two of the same cell and round the less disturbed one stays.
+    pub fn add(&mut self, sample: Sample) {
+        let same = |old: &Sample| old.cell == sample.cell && old.round == sample.round;
+        match self.samples.iter().position(same) {
+            Some(at) if self.samples[at].seen.others() <= sample.seen.others() => {}
+            Some(at) => self.samples[at] = sample,
+            None => self.samples.push(sample),
+        }
     }
 
     /// What keeps samples of other conditions out.

@@ -188,7 +188,7 @@ pub fn findings(family: &Family, analysis: &Analysis) -> Vec<String> {
         digits(cf), digits(ce), digits(cg), digits(family.rt1_ms)
     ));
     all.push(format!(
-        "Ceilings: the engine E = {} images/s (lanes / run time), the cores C = {} images/s (cores / processor time of a picture).",
+        "Ceilings: the engine E = {} images/s (lanes / run time), the cores C = {} images/s (cores / processor time of a picture; less where others used some of them).",
         digits(family.engine), digits(family.machine)
     ));
     if family.procs.len() > 1 {

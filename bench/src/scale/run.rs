@@ -27,6 +27,8 @@ pub struct Experiment {
     pub settings: Settings,
     /// The file.
     pub record: PathBuf,
+    /// Measure again what was measured while others used the machine.
+    pub redo_disturbed: bool,
     /// Stop before so long, to go on another time.
     pub limit: Option<Duration>,
 }
@@ -52,7 +54,9 @@ pub fn run(experiment: &Experiment, say: &mut dyn FnMut(&str)) -> Result<(Record
         for (setup, cells) in experiment.grid.round(round) {
             let missing: Vec<&Cell> = cells
                 .iter()
-                .filter(|cell| !record.as_ref().is_some_and(|record| record.has(cell, round)))
+                .filter(|cell| {
+                    !record.as_ref().is_some_and(|record| record.has(cell, round, experiment.redo_disturbed))
+                })
                 .collect();
             done += cells.len() - missing.len();
             if missing.is_empty() {
@@ -89,7 +93,7 @@ pub fn run(experiment: &Experiment, say: &mut dyn FnMut(&str)) -> Result<(Record
                         String::new()
                     }
                 ));
-                record.samples.push(sample);
+                record.add(sample);
                 record.write(&experiment.record)?;
             }
             serving.stop()?;

@@ -121,12 +121,32 @@ fn a_record_is_gone_on_with_only_under_its_conditions() {
     let read = Record::read(&path).unwrap();
     assert_eq!(read, record);
     let cell = record.samples[0].cell;
-    assert!(read.has(&cell, 0) && read.has(&cell, 1) && !read.has(&cell, 2));
+    assert!(read.has(&cell, 0, true) && read.has(&cell, 1, false) && !read.has(&cell, 2, false));
     assert!(read.check(&record.conditions).is_ok());
     let other = Conditions { model: "n 4567".to_owned(), ..record.conditions.clone() };
     assert!(read.check(&other).unwrap_err().to_string().contains("another model"));
     let other = Conditions { seconds: 1.0, ..record.conditions };
     assert!(read.check(&other).is_err());
+}
+
+#[test]
+fn a_disturbed_sample_gives_way_to_a_better_one() {
+    let mut record = record(|_, c, _| c as f64);
+    let (count, cell) = (record.samples.len(), record.samples[0].cell);
+    record.samples[0].seen.cores.other = 0.7;
+    assert!(record.has(&cell, 0, false) && !record.has(&cell, 0, true));
+    let mut again = record.samples[0].clone();
+    again.seen.cores.other = 0.9;
+    record.add(again.clone());
+    assert_eq!(record.samples[0].seen.cores.other, 0.7, "worse than what is there");
+    again.seen.cores.other = 0.0;
+    record.add(again);
+    assert!(record.has(&cell, 0, true) && record.samples.len() == count);
+    // What others took is not the service's to give.
+    record.samples.iter_mut().for_each(|sample| sample.seen.cores.other = 2.0);
+    let analysis = analyse(&record, SECOND);
+    assert!((analysis.families[0].procs[0].predicted - 250.0).abs() < 1e-6, "two of four cores");
+    assert!(analysis.cells.iter().all(|cell| cell.disturbed));
 }
 
 #[test]
