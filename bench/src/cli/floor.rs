@@ -28,8 +28,8 @@ pub struct FloorArgs {
     #[arg(short, long, value_name = "FILE")]
     pub image: PathBuf,
     /// ONNX Runtime's library
-    #[arg(long, value_name = "FILE", default_value = "")]
-    pub runtime: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
     /// Frontend processes of the services that are measured in the same run; none: the floor alone
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,2")]
     pub procs: Vec<u32>,
@@ -82,7 +82,9 @@ fn mean(values: &[f64]) -> f64 {
 /// # Errors
 /// When the model cannot be loaded or a service does not start.
 pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
-    let floor = Floor::load(&args.model, args.labels.as_deref(), &args.image, &args.runtime)?;
+    // Empty: where the engine looks by itself.
+    let runtime = args.runtime.clone().unwrap_or_default();
+    let floor = Floor::load(&args.model, args.labels.as_deref(), &args.image, &runtime)?;
     let procs: &[u32] = if args.alone { &[] } else { &args.procs };
     let (mut session, mut job) = (Vec::new(), Vec::new());
     let mut services: Vec<Cell> = Vec::new();
@@ -132,8 +134,8 @@ fn measure_service(args: &FloorArgs, procs: u32, cells: &mut [Cell]) -> Result<(
     if let Some(labels) = &args.labels {
         set.push(("model.labels".to_owned(), labels.display().to_string()));
     }
-    if !args.runtime.as_os_str().is_empty() {
-        set.push(("engine.runtime".to_owned(), args.runtime.display().to_string()));
+    if let Some(runtime) = &args.runtime {
+        set.push(("engine.runtime".to_owned(), runtime.display().to_string()));
     }
     set.extend(args.set.iter().cloned());
     let serving = Serving::start(&Settings { config: None, model: Some(args.model.clone()), procs, set })?;

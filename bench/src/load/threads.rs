@@ -13,7 +13,7 @@ use http::header::CONNECTION;
 use nix::time::{ClockId, clock_gettime};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -33,8 +33,6 @@ struct Shared {
     left: AtomicU64,
     /// Which request is next.
     turn: AtomicU64,
-    /// What has been measured needs no waiting any more.
-    over: AtomicBool,
     answered: AtomicU64,
     failed: AtomicU64,
     /// Sum of the times of successes, in nanoseconds.
@@ -62,9 +60,8 @@ impl Shared {
 
     /// One of a counted number of requests; always, when they are not counted.
     fn ticket(&self) -> bool {
-        matches!(self.load.until, Until::Count(_))
-            .then(|| self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok())
-            .unwrap_or(true)
+        !matches!(self.load.until, Until::Count(_))
+            || self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 
     /// The window in which something falls that happened then.
@@ -95,7 +92,6 @@ pub(super) fn run(
         end: AtomicU64::new(end),
         left: AtomicU64::new(if let Until::Count(n) = load.until { n } else { u64::MAX }),
         turn: AtomicU64::new(0),
-        over: AtomicBool::new(false),
         answered: AtomicU64::new(0),
         failed: AtomicU64::new(0),
         busy: AtomicU64::new(0),
@@ -260,7 +256,7 @@ impl Own<'_> {
         };
         loop {
             let left = (self.shared.end().saturating_add(grace)).saturating_sub(self.shared.now());
-            if left.is_zero() || self.shared.over.load(Relaxed) {
+            if left.is_zero() {
                 return;
             }
             tokio::time::sleep(left.min(LOOK)).await;

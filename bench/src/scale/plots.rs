@@ -5,6 +5,7 @@ mod canvas;
 use super::analysis::{Analysis, CellFigures, Family};
 use super::report::heading;
 use canvas::Canvas;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use std::ops::Range;
 use vision::picture::Picture;
@@ -204,8 +205,9 @@ fn draw<B: DrawingBackend>(plot: &Plot, backend: B) -> Result<(), String> {
     let root = backend.into_drawing_area();
     root.fill(&WHITE).map_err(wrong)?;
     let values = plot.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
-    // Room above the highest line for the legend.
-    let top = values.fold(0.0_f64, f64::max).max(1e-6) * 1.3;
+    // Room above the highest line for the legend, which grows with the lines.
+    let room = 1.1 + 0.06 * plot.lines.len() as f64;
+    let top = values.fold(0.0_f64, f64::max).max(1e-6) * room;
     let across: Range<f64> = -0.35..plot.places.len() as f64 - 0.65;
     let mut chart = ChartBuilder::on(&root)
         .caption(&plot.title, ("sans-serif", 17))
@@ -226,7 +228,7 @@ fn draw<B: DrawingBackend>(plot: &Plot, backend: B) -> Result<(), String> {
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(225, 225, 225))
         .axis_style(RGBColor(120, 120, 120))
-        .x_labels(plot.places.len() * 2)
+        .x_labels(plot.places.len() + 1)
         .x_label_formatter(&place)
         .y_labels(8)
         .y_label_formatter(&plain)
@@ -240,17 +242,22 @@ fn draw<B: DrawingBackend>(plot: &Plot, backend: B) -> Result<(), String> {
         let colour = if line.dashed { BLACK } else { COLOURS[index % COLOURS.len()] };
         let points: Vec<(f64, f64)> =
             line.points.iter().map(|&(place, value)| (place as f64, value)).collect();
-        let drawn = if line.dashed {
-            chart.draw_series(DashedLineSeries::new(points, 6, 5, colour.stroke_width(1))).map_err(wrong)?
+        let sample = |x: i32, y: i32| vec![(x, y), (x + 18, y)];
+        if line.dashed {
+            chart
+                .draw_series(DashedLineSeries::new(points, 6, 5, colour.stroke_width(1)))
+                .map_err(wrong)?
+                .label(&line.label)
+                .legend(move |(x, y)| DashedPathElement::new(sample(x, y), 6, 5, colour.stroke_width(1)));
         } else {
             let dots = points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
             chart.draw_series(dots).map_err(wrong)?;
-            chart.draw_series(LineSeries::new(points, colour.stroke_width(2))).map_err(wrong)?
-        };
-        let width = if line.dashed { 1 } else { 3 };
-        drawn
-            .label(&line.label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(width)));
+            chart
+                .draw_series(LineSeries::new(points, colour.stroke_width(2)))
+                .map_err(wrong)?
+                .label(&line.label)
+                .legend(move |(x, y)| PathElement::new(sample(x, y), colour.stroke_width(3)));
+        }
     }
     chart
         .configure_series_labels()

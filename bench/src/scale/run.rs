@@ -230,6 +230,7 @@ fn measure(
         threads: 1,
     };
     let progress = Progress::new(&load, label);
+    let before = Look::at(serving);
     let (mut looked, mut last) = (None, None);
     let near_end = (experiment.warmup + experiment.duration).saturating_sub(Duration::from_millis(250));
     let figures = load::run(&load, &mut |live| {
@@ -242,7 +243,8 @@ fn measure(
         }
     })?;
     progress.end();
-    let from = looked.ok_or_else(|| BenchError::failed("the measurement was too short to look at"))?;
+    // So few requests that they were over before the first look: then with the warm-up.
+    let from = looked.unwrap_or(before);
     let to = last.unwrap_or_else(|| Look::at(serving));
     let mut seen = to.since(&from);
     seen.memory_mib = to.memory_mib(serving.supervisor());
