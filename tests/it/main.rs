@@ -3,8 +3,8 @@
 mod ab; // the load generator of the seed report ends without a failure
 mod addresses; // no system call dials what may not be dialled
 mod batch; // every picture exactly once, whatever is killed
-mod chaos; // every promise about faults, in its short form
 mod bench; // load, experiment, floor and plan: true to what the service says of itself
+mod chaos; // every promise about faults, in its short form
 mod commands; // check, status, model inspect: words and exit codes
 mod copies; // no image travels between processes but through shared memory
 mod dependencies; // which crate may use which
