@@ -20,6 +20,7 @@ mod role;
 pub mod runtime;
 pub mod session;
 pub mod sim;
+mod trim;
 pub mod width;
 
 pub use config::{Config, Device, EngineBoot, ModelConfig, Optimization, SimConfig};

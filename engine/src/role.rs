@@ -148,6 +148,7 @@ impl Engine<'_> {
             self.longest = self.longest.max(took);
             self.board.engine(self.boot.slot).beat();
         }
+        crate::trim::give_back();
         lanes.go();
         self.lanes = Some(lanes);
         self.board.engine(self.boot.slot).set_state(ProcessState::Ready);
