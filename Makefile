@@ -47,7 +47,7 @@ install: ## install into $(DESTDIR)$(prefix) what `make build runtime` made, wit
 		$(share)/bash-completion/completions $(share)/fish/vendor_completions.d $(DESTDIR)$(unitdir) $(DESTDIR)$(sysconfdir)/detectd
 	runtime=$$($(PYTHON) scripts/fetch-runtime --print) && folder=$(library)/$$(basename "$$(dirname "$$runtime")") && \
 		install -d "$$folder" && install -m 644 "$$(dirname "$$runtime")"/* "$$folder"
-	install -m 644 $(wildcard models/*.onnx models/*.toml models/*.json models/*.jpg models/*.txt) $(share)/detectd/models
+	install -m 644 $(wildcard models/*.onnx models/*.toml models/*.json models/*.jpg) $(share)/detectd/models
 	$(target)/release/detectd manual $(share)/man/man1
 	$(target)/release/detectd completions bash > $(share)/bash-completion/completions/detectd
 	$(target)/release/detectd completions zsh > $(share)/zsh/site-functions/_detectd
