@@ -73,6 +73,13 @@ deb: runtime build ## the Debian package, target/debian/detectd_VERSION_ARCHITEC
 image: ## the container's image, detectd (docker build; docs/operations.md)
 	DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --tag detectd $(ARGS) .
 
+.PHONY: check-deploy
+check-deploy: ## Kubernetes manifests against their schemas; alerts too, where promtool is installed
+	@$(PYTHON) -m venv .cache/k8s && .cache/k8s/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
+	.cache/k8s/bin/kubernetes-validate --strict $(filter-out k8s/kustomization.yaml,$(wildcard k8s/*.yaml))
+	@if command -v promtool >/dev/null; then promtool check rules monitoring/rules.yml; \
+	else echo "promtool is not installed (Debian: prometheus): alerts not checked"; fi
+
 .PHONY: test-systemd
 test-systemd: ## the Debian package under a real systemd, in a container (needs root and docker.io; says so otherwise)
 	tests/systemd/run

@@ -13,6 +13,7 @@ mod fail_points; // kill -9 at every instant of a seat's life
 mod families; // each kind of model answers what its picture says
 mod inputs; // five types in every form of arrival give the same detections
 mod malformed; // requests that two readers could take for different ones, and those that never end
+mod monitoring; // alerts and dashboard use names that exist
 mod observe; // health, metrics, statistics, the API's description
 mod pages; // what people see, in a real browser
 mod processes; // who runs, who maps what, who replaces whom, how it ends
