@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// The server's stages that are shown.
 const STAGES: [&str; 8] = ["read", "wait", "decode", "preprocess", "queue", "infer", "postprocess", "total"];
-/// Types whose local times differ by less are not told apart.
+/// Types whose times differ by less are not told apart.
 const TIE: f64 = 0.02;
 
 /// Which pictures, and of which service.
@@ -76,7 +76,7 @@ impl Cell {
         self.mean(|figures| figures.server_ms.get(name).copied().unwrap_or(0.0))
     }
 
-    /// The server's time but for the engine's: what depends on how the picture came.
+    /// The server's time but for the engine's.
     fn local(&self) -> f64 {
         self.stage("total") - self.stage("queue") - self.stage("infer")
     }
@@ -173,12 +173,12 @@ fn text(cells: &[Cell]) -> String {
         table.row(row);
     }
     let mut out = table.text()
-        + "\nlocal: the server's total without queue and infer, which do not depend on how a picture came\n";
+        + "\nlocal: the server's total without queue and infer. Of it only read depends on how a picture came; by read:\n";
     let mut pictures: Vec<&str> = cells.iter().map(|cell| cell.picture.as_str()).collect();
     pictures.dedup();
     for picture in pictures {
         let own: Vec<(Input, f64)> =
-            cells.iter().filter(|c| c.picture == picture).map(|c| (c.input, c.local())).collect();
+            cells.iter().filter(|c| c.picture == picture).map(|c| (c.input, c.stage("read"))).collect();
         out += &format!("{}: {}\n", short(picture), order(own));
     }
     out
