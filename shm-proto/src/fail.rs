@@ -34,23 +34,31 @@ pub(crate) fn reached(name: &str) {
 /// The same for loom's threads: one of them unwinds and has died.
 #[cfg(all(test, loom))]
 pub(crate) mod under_loom {
+    use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-    use std::sync::Mutex;
 
-    static NEXT: Mutex<Option<&str>> = Mutex::new(None);
+    std::thread_local! {
+        /// All of a model's threads are one thread of the system, and another model runs on another.
+        static NEXT: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
 
     struct Died;
 
     pub(crate) fn reached(name: &str) {
-        let dies = NEXT.lock().unwrap().take_if(|next| *next == name).is_some();
-        if dies {
+        if NEXT.get() == Some(name) {
+            NEXT.set(None);
             resume_unwind(Box::new(Died));
         }
     }
 
     /// Lets the first that comes to this point die.
     pub(crate) fn at(name: &'static str) {
-        *NEXT.lock().unwrap() = Some(name);
+        NEXT.set(Some(name));
+    }
+
+    /// Nobody dies any more.
+    pub(crate) fn none() {
+        NEXT.set(None);
     }
 
     /// Runs a process. `None`: it died.

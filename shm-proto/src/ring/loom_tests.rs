@@ -502,6 +502,7 @@ fn loom_a_seat_on_its_way_to_another_frontend_is_not_lost_with_either_of_them() 
                 taker = fail::process(|| model.ring().granted(B).or_else(|| model.ring().wait(B, 1)));
                 assert_ne!(taker, Some(None), "the seat is nobody's, and B does not find it");
             }
+            fail::none();
             match taker {
                 Some(Some(index)) => model.ring().give_back(index, B),
                 _ => drop(model.ring().reclaim_frontend(B.slot)),

@@ -8,6 +8,7 @@ use crate::chaos::rest::Rest;
 use crate::chaos::{Plan, rate};
 use crate::service::{Service, asset, copy_program, executable, run};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 /// `detectd reload` or `detectd upgrade`: whether it says that it is done, and what it says otherwise.
@@ -19,7 +20,9 @@ pub(super) fn operate(command: &str, service: &Service) -> Result<(), String> {
 
 /// Puts a copy of the executable in the place of the one that the service was started from, as a package does.
 pub(super) fn install(service: &Service) {
-    let new = service.folder().join("new");
+    // Another name each time: two upgrades may be asked for at once.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let new = service.folder().join(format!("new-{}", COUNT.fetch_add(1, Relaxed)));
     copy_program(executable(), &new);
     std::fs::rename(&new, service.program()).expect("the same folder");
 }
