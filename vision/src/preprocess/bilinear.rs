@@ -13,6 +13,7 @@ use crate::picture::Picture;
 pub(super) struct Lines {
     columns: Vec<Tap>,
     blend: Vec<f32>,
+    picked: Vec<f32>,
 }
 
 /// The two pixels of an axis that make one, and the weight of the second.
@@ -37,7 +38,7 @@ impl Tap {
 
 /// Fills `out`, `target.width × target.height` RGB pixels, from the part `source` of the picture.
 pub(super) fn resize(picture: &Picture, source: &Source, target: &Target, lines: &mut Lines, out: &mut [u8]) {
-    let Lines { columns, blend } = lines;
+    let Lines { columns, blend, picked } = lines;
     columns.clear();
     columns.extend(
         (0..target.width).map(|at| Tap::new(at, target.width, source.left, source.width, picture.width)),
@@ -48,27 +49,72 @@ pub(super) fn resize(picture: &Picture, source: &Source, target: &Target, lines:
         return;
     };
     for tap in columns.iter_mut() {
-        tap.near -= first;
-        tap.far -= first;
+        tap.near = (tap.near - first) * 3;
+        tap.far = (tap.far - first) * 3;
     }
     let length = (last + 1 - first) * 3;
-    blend.resize(length, 0.0);
+    // A number more than there are: columns are picked four numbers at a time.
+    blend.resize(length + 1, 0.0);
+    picked.resize(columns.len() * 3 + 1, 0.0);
 
     let stride = picture.width as usize * 3;
     let row = |y: usize| &picture.rgb[y * stride + first * 3..][..length];
-    let (out, _) = out.as_chunks_mut::<3>();
-    for (at, line) in out.chunks_exact_mut(target.width as usize).enumerate() {
+    for (at, line) in out.chunks_exact_mut(target.width as usize * 3).enumerate() {
         let tap = Tap::new(at as u32, target.height, source.top, source.height, picture.height);
         for ((sum, above), below) in blend.iter_mut().zip(row(tap.near)).zip(row(tap.far)) {
             let (above, below) = (f32::from(*above), f32::from(*below));
             *sum = above + (below - above) * tap.weight;
         }
-        let (blend, _) = blend.as_chunks::<3>();
-        for (pixel, column) in line.iter_mut().zip(columns.iter()) {
-            let (near, far) = (blend[column.near], blend[column.far]);
-            *pixel = std::array::from_fn(|channel| {
-                (near[channel] + (far[channel] - near[channel]) * column.weight + 0.5) as u8
-            });
+        pick(columns, blend, picked);
+        for (byte, number) in line.iter_mut().zip(picked.iter()) {
+            *byte = rounded(*number);
+        }
+    }
+}
+
+/// Picks a row's pixels from a blend, both three numbers a pixel and one more at the end. Four numbers are what a
+/// vector instruction takes: the fourth is the next pixel's first, which writes it anew.
+fn pick(columns: &[Tap], blend: &[f32], picked: &mut [f32]) {
+    let four = |at: usize| blend[at..].first_chunk::<4>().copied().unwrap_or_default();
+    for (at, column) in columns.iter().enumerate() {
+        let (near, far) = (four(column.near), four(column.far));
+        if let Some(pixel) = picked[at * 3..].first_chunk_mut::<4>() {
+            *pixel = std::array::from_fn(|k| near[k] + (far[k] - near[k]) * column.weight);
+        }
+    }
+}
+
+/// A number of 0 to 255 rounded half up. Adding 2^23 leaves no bit for a fraction, so the sum's last byte is the number
+/// rounded half to even; the comparison puts the halves right. A cast would do the same one number at a time.
+fn rounded(number: f32) -> u8 {
+    const WHOLE: f32 = 8_388_608.0;
+    let up = number + 0.5;
+    let nearest = (up + WHOLE) - WHOLE;
+    let floor = if nearest > up { nearest - 1.0 } else { nearest };
+    (floor + WHOLE).to_bits() as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_that_of_a_cast_to_the_last_bit() {
+        let mut number = 0.0f32;
+        while number <= 255.0 {
+            assert_eq!(rounded(number), (number + 0.5) as u8, "{number}");
+            number = if number < 1e-3 { number + 1e-5 } else { f32::from_bits(number.to_bits() + 997) };
+        }
+        for half in 0..255u8 {
+            for near in [f32::from(half), f32::from(half) + 0.5] {
+                for number in [
+                    near,
+                    f32::from_bits(near.to_bits().saturating_sub(1)),
+                    f32::from_bits(near.to_bits() + 1),
+                ] {
+                    assert_eq!(rounded(number), (number + 0.5) as u8, "{number}");
+                }
+            }
         }
     }
 }
