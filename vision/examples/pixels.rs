@@ -2,14 +2,15 @@
 //!
 //! Prints decode and tensor times (best of several rounds, which is what a change is compared by) for the given
 //! pictures or, without arguments, for two photos of the test data. With `--annotate OUT.png PICTURE` it draws
-//! sample boxes instead, to be looked at.
+//! sample boxes instead, to be looked at. With `--serve` it reads pictures' names and answers each with the milliseconds of
+//! decoding and writing a tensor of 416 × 416, in full and reduced; `scripts/compare-opencv` drives that.
 
 use std::time::{Duration, Instant};
-use vision::decode::{Limits, decode, decode_into};
+use vision::decode::{Buffers, Limits, decode, decode_into, decode_reduced};
 use vision::draw::{Annotation, annotate, encode_png};
 use vision::model::{Anchor, Channels, Filter, InputSpec, Layout, Resize};
 use vision::picture::Picture;
-use vision::preprocess::{Scratch, write_tensor};
+use vision::preprocess::{Scratch, reduction, write_tensor, write_tensor_of};
 use vision::tensor::Element;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,6 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         && flag == "--annotate"
     {
         return draw_sample(picture, out);
+    }
+    if arguments == ["--serve"] {
+        return serve();
     }
     let data = std::env::var("DETECTD_DATA").unwrap_or_else(|_| "../shared/data".into());
     let pictures = if arguments.is_empty() {
@@ -58,6 +62,26 @@ fn measure(path: &str) -> Result<(), Box<dyn std::error::Error>> {
             });
             println!("  {side} {filter:?} {element:?} {layout:?}: {time:.2?}");
         }
+    }
+    Ok(())
+}
+
+fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    let input = input(416, Filter::Bilinear, Element::F32, Layout::Nchw);
+    let (limits, mut scratch, mut buffers) = (Limits::default(), Scratch::new(), Buffers::default());
+    let (mut picture, mut out) = (Picture::default(), vec![0; input.bytes()]);
+    for path in std::io::stdin().lines() {
+        let bytes = std::fs::read(path?)?;
+        let begin = Instant::now();
+        decode_into(&bytes, &limits, &mut picture)?;
+        write_tensor(&picture, &input, &mut scratch, &mut out)?;
+        let full = begin.elapsed();
+        let begin = Instant::now();
+        let fit = |width, height| reduction(width, height, &input);
+        let extent = decode_reduced(&bytes, &limits, &fit, &mut buffers, &mut picture)?;
+        write_tensor_of(&picture, &extent, &input, &mut scratch, &mut out)?;
+        let reduced = begin.elapsed();
+        println!("[{}, {}]", full.as_secs_f64() * 1e3, reduced.as_secs_f64() * 1e3);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //!
 //! Must not trust a byte: every path ends in a picture or a [`DecodeError`], a decoder's panic included.
 
+mod extent;
 mod format;
 mod jpeg;
 mod orient;
@@ -16,9 +17,11 @@ mod riff;
 #[cfg(test)]
 mod tests;
 
+pub use extent::Extent;
 pub use format::{Format, sniff};
 
 use crate::picture::Picture;
+use image::metadata::Orientation;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -158,29 +161,100 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
 /// Decodes an image file into `picture`, reusing its buffer. After an error the picture is empty: nothing of
 /// this or of an earlier file is left to see.
 pub fn decode_into(bytes: &[u8], limits: &Limits, picture: &mut Picture) -> Result<(), DecodeError> {
-    let result = decode_guarded(bytes, limits, picture);
+    guarded(bytes, limits, picture, None).map(drop)
+}
+
+/// Decodes as [`decode_into`], to a half, a quarter or an eighth of the sides where the format can do that at less cost and
+/// `fit` allows it. `fit` is given the size of the whole picture as a person sees it and says what its sides may be divided
+/// by. Returns what of the whole the picture is.
+pub fn decode_reduced(
+    bytes: &[u8],
+    limits: &Limits,
+    fit: &dyn Fn(u32, u32) -> u32,
+    buffers: &mut Buffers,
+    picture: &mut Picture,
+) -> Result<Extent, DecodeError> {
+    let mut reduce = Reduce { fit, buffers };
+    guarded(bytes, limits, picture, Some(&mut reduce))
+}
+
+/// Buffers of the decoders, to be kept per thread: after the first few calls most pictures need no other.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    planes: jpeg::Planes,
+    turned: Vec<u8>,
+}
+
+/// Buffers above this many bytes are freed after the call that needed them.
+const KEEP: usize = 12 << 20;
+
+impl Buffers {
+    fn trim(&mut self) {
+        self.planes.trim(KEEP);
+        if self.turned.capacity() > KEEP {
+            self.turned = Vec::new();
+        }
+    }
+}
+
+/// Leave to decode less than the whole.
+struct Reduce<'a> {
+    fit: &'a dyn Fn(u32, u32) -> u32,
+    buffers: &'a mut Buffers,
+}
+
+impl Reduce<'_> {
+    /// What the sides of a picture that is stored as `width × height` may be divided by: 1, 2, 4 or 8.
+    fn by(&self, width: u32, height: u32, orientation: Orientation) -> u32 {
+        let most = match orient::swaps_sides(orientation) {
+            true => (self.fit)(height, width),
+            false => (self.fit)(width, height),
+        };
+        [8, 4, 2].into_iter().find(|by| *by <= most).unwrap_or(1)
+    }
+}
+
+fn guarded(
+    bytes: &[u8],
+    limits: &Limits,
+    picture: &mut Picture,
+    reduce: Option<&mut Reduce<'_>>,
+) -> Result<Extent, DecodeError> {
+    let Some(format) = sniff(bytes) else {
+        picture.clear(usize::MAX);
+        return Err(match format::sniff_foreign(bytes) {
+            Some(name) => DecodeError::Unsupported { format: name.into() },
+            None => DecodeError::NotAnImage,
+        });
+    };
+    // Emptied below on failure, so a half-written picture is never observed.
+    let result = catch_unwind(AssertUnwindSafe(|| by_format(format, bytes, limits, picture, reduce)))
+        .unwrap_or(Err(DecodeError::Panicked { format }));
     if result.is_err() {
         picture.clear(usize::MAX);
     }
     result
 }
 
-fn decode_guarded(bytes: &[u8], limits: &Limits, picture: &mut Picture) -> Result<(), DecodeError> {
-    let Some(format) = sniff(bytes) else {
-        return Err(match format::sniff_foreign(bytes) {
-            Some(name) => DecodeError::Unsupported { format: name.into() },
-            None => DecodeError::NotAnImage,
-        });
+fn by_format(
+    format: Format,
+    bytes: &[u8],
+    limits: &Limits,
+    picture: &mut Picture,
+    mut reduce: Option<&mut Reduce<'_>>,
+) -> Result<Extent, DecodeError> {
+    let (orientation, extent) = match format {
+        Format::Jpeg => jpeg::decode(bytes, limits, picture, reduce.as_deref_mut())?,
+        _ => (raster::decode(format, bytes, limits, picture)?, None),
     };
-    // The picture is emptied by the caller on failure, so a half-written one is never observed.
-    catch_unwind(AssertUnwindSafe(|| {
-        let orientation = match format {
-            Format::Jpeg => jpeg::decode(bytes, limits, picture)?,
-            _ => raster::decode(format, bytes, limits, picture)?,
-        };
-        orient::apply(orientation, picture)
-    }))
-    .unwrap_or(Err(DecodeError::Panicked { format }))
+    match reduce {
+        Some(reduce) => {
+            orient::apply(orientation, picture, &mut reduce.buffers.turned)?;
+            reduce.buffers.trim();
+        }
+        None => orient::apply(orientation, picture, &mut Vec::new())?,
+    }
+    Ok(extent.unwrap_or_else(|| Extent::whole(picture)))
 }
 
 /// Makes `buffer` exactly `bytes` zeros, reporting exhaustion instead of aborting. Zeros, because a damaged file

@@ -13,6 +13,7 @@ mod tests;
 
 pub use geometry::Placement;
 
+use crate::decode::Extent;
 use crate::model::{Filter, InputSpec};
 use crate::picture::Picture;
 use crate::tensor::Element;
@@ -84,6 +85,17 @@ pub fn write_tensor(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Result<Placement, PreprocessError> {
+    write_tensor_of(picture, &Extent::whole(picture), input, scratch, out)
+}
+
+/// Writes a picture that may be smaller than the one it stands for, as [`write_tensor`] does; points map back to the whole.
+pub fn write_tensor_of(
+    picture: &Picture,
+    extent: &Extent,
+    input: &InputSpec,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<Placement, PreprocessError> {
     if !picture.is_consistent() {
         return Err(PreprocessError::EmptyPicture);
     }
@@ -93,7 +105,7 @@ pub fn write_tensor(
     if out.len() != input.bytes() {
         return Err(PreprocessError::Length { expected: input.bytes(), found: out.len() });
     }
-    let plan = Plan::new(picture.width, picture.height, input);
+    let plan = Plan::new(extent.width, extent.height, input).within(extent);
     let pixels = match plan.unscaled() {
         Some((left, top)) => Pixels::window(picture, left, top),
         None => resize(picture, &plan, input.filter, scratch)?,
@@ -101,6 +113,19 @@ pub fn write_tensor(
     fill::write(&pixels, &plan.target, input, out)?;
     scratch.trim();
     Ok(plan.placement)
+}
+
+/// What the sides of a picture of `width × height` may be divided by before it is resized for `input`: what is left has at
+/// least the pixels that the input takes of it, so nothing that the model could see is lost.
+pub fn reduction(width: u32, height: u32, input: &InputSpec) -> u32 {
+    if width == 0 || height == 0 || input.width == 0 || input.height == 0 {
+        return 1;
+    }
+    let Plan { source, target, .. } = Plan::new(width, height, input);
+    let across = source.width / f64::from(target.width);
+    let down = source.height / f64::from(target.height);
+    // The cast cuts off the fraction, and what is below 1.
+    (across.min(down) as u32).max(1)
 }
 
 fn resize<'a>(

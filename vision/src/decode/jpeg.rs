@@ -1,11 +1,20 @@
 //! JPEG: a survey of the markers first, then `zune-jpeg` (the decoder behind the `image` crate) straight into
-//! the picture's buffer, as RGB.
+//! the picture's buffer, as RGB; or, where a smaller picture will do, `reduced`.
 //!
 //! The survey reads no pixel. It knows the size, what the decoder will hold, the number of scans (each is a
 //! pass over everything, so hundreds of them in a small file are an attack) and whether the file reaches its
 //! end: the decoder itself fills what is missing with grey and calls that success.
 
-use super::{DecodeError, Format, Limits, TooLarge, allocate, orient, rgb};
+mod bits;
+mod huffman;
+mod reduced;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+pub(super) use reduced::Planes;
+
+use super::{DecodeError, Extent, Format, Limits, Reduce, TooLarge, allocate, orient, rgb};
 use crate::picture::Picture;
 use image::metadata::Orientation;
 use zune_core::bytestream::ZCursor;
@@ -14,11 +23,14 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
+/// Decodes in full, or as much smaller as `reduce` lets it. Returns how the picture is to be turned and, when it is smaller,
+/// what of the whole it will be then.
 pub(super) fn decode(
     bytes: &[u8],
     limits: &Limits,
     picture: &mut Picture,
-) -> Result<Orientation, DecodeError> {
+    reduce: Option<&mut Reduce<'_>>,
+) -> Result<(Orientation, Option<Extent>), DecodeError> {
     let survey = Survey::of(bytes, limits.max_scans)?;
     limits.check_size(survey.width, survey.height)?;
     if survey.apart_and_subsampled {
@@ -28,6 +40,19 @@ pub(super) fn decode(
         });
     }
     let pixels = u64::from(survey.width) * u64::from(survey.height);
+    let orientation = survey.orientation;
+    if let Some(reduce) = reduce {
+        let by = reduce.by(survey.width, survey.height, orientation);
+        if by > 1 {
+            // Points of the planes, pixels and turned pixels; the edges are padded to whole blocks.
+            let points = pixels.div_ceil(u64::from(by * by)) + u64::from(survey.width + survey.height) * 8;
+            limits.check_alloc(points * 9 + survey.coefficient_bytes)?;
+            if reduced::decode(bytes, by, &mut reduce.buffers.planes, picture).is_some() {
+                let extent = Extent::reduced(survey.width, survey.height, by, orientation);
+                return Ok((orientation, Some(extent)));
+            }
+        }
+    }
     // The decoder takes every CMYK for Adobe's, which stores complements; the other kind is converted here.
     let (color, channels) = if survey.plain_cmyk { (ColorSpace::CMYK, 4) } else { (ColorSpace::RGB, 3) };
     limits.check_alloc(pixels * channels + survey.coefficient_bytes)?;
@@ -45,10 +70,6 @@ pub(super) fn decode(
     if !agreed {
         return Err(DecodeError::corrupt(Format::Jpeg, "more than one size is declared"));
     }
-    let orientation = decoder
-        .exif()
-        .and_then(|chunk| Orientation::from_exif_chunk(chunk))
-        .unwrap_or(Orientation::NoTransforms);
     if orient::swaps_sides(orientation) {
         limits.check_alloc(pixels * 6)?;
     }
@@ -59,7 +80,7 @@ pub(super) fn decode(
         rgb::convert_cmyk(&mut picture.rgb, pixels as usize);
     }
     (picture.width, picture.height) = (survey.width, survey.height);
-    Ok(orientation)
+    Ok((orientation, None))
 }
 
 fn translate(error: DecodeErrors) -> DecodeError {
@@ -72,8 +93,10 @@ fn translate(error: DecodeErrors) -> DecodeError {
 }
 
 /// What the markers of a file say.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Survey {
+    /// As the first EXIF segment says.
+    pub orientation: Orientation,
     pub width: u32,
     pub height: u32,
     pub scans: u32,
@@ -88,7 +111,16 @@ pub(super) struct Survey {
 impl Survey {
     /// Walks the markers up to the end of the image; bytes behind it (a second picture, rubbish) do not matter.
     pub fn of(bytes: &[u8], max_scans: u32) -> Result<Self, DecodeError> {
-        let mut survey = Self::default();
+        let mut survey = Self {
+            orientation: Orientation::NoTransforms,
+            width: 0,
+            height: 0,
+            scans: 0,
+            coefficient_bytes: 0,
+            apart_and_subsampled: false,
+            plain_cmyk: false,
+        };
+        let mut exif = None;
         let mut frame = None;
         let mut progressive = false;
         let mut adobe = false;
@@ -110,6 +142,7 @@ impl Survey {
                     progressive |= marker == 0xc2;
                     frame = Some(Frame::parse(segment)?);
                 }
+                0xe1 => exif = exif.or(segment.strip_prefix(b"Exif\0\0")),
                 0xee => adobe |= segment.starts_with(b"Adobe"),
                 SCAN => {
                     survey.scans += 1;
@@ -121,6 +154,7 @@ impl Survey {
         let Some(frame) = frame.filter(|_| survey.scans > 0) else {
             return Err(DecodeError::corrupt(Format::Jpeg, "there is no picture in it"));
         };
+        survey.orientation = exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
         (survey.width, survey.height) = (frame.width, frame.height);
         if progressive || survey.scans > 1 {
             survey.coefficient_bytes = frame.coefficients * 2;

@@ -16,7 +16,12 @@ pub(super) fn swaps_sides(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
 }
 
-pub(super) fn apply(orientation: Orientation, picture: &mut Picture) -> Result<(), DecodeError> {
+/// Turns the picture. `spare` is a buffer for a copy, and holds the old one after.
+pub(super) fn apply(
+    orientation: Orientation,
+    picture: &mut Picture,
+    spare: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
     match orientation {
         Orientation::NoTransforms => Ok(()),
         Orientation::FlipHorizontal => {
@@ -33,10 +38,10 @@ pub(super) fn apply(orientation: Orientation, picture: &mut Picture) -> Result<(
             picture.rgb.as_chunks_mut::<3>().0.reverse();
             Ok(())
         }
-        Orientation::Rotate90FlipH => transpose(picture, false, false),
-        Orientation::Rotate90 => transpose(picture, true, false),
-        Orientation::Rotate270 => transpose(picture, false, true),
-        Orientation::Rotate270FlipH => transpose(picture, true, true),
+        Orientation::Rotate90FlipH => transpose(picture, false, false, spare),
+        Orientation::Rotate90 => transpose(picture, true, false, spare),
+        Orientation::Rotate270 => transpose(picture, false, true, spare),
+        Orientation::Rotate270FlipH => transpose(picture, true, true, spare),
     }
 }
 
@@ -56,10 +61,14 @@ fn flip_vertically(picture: &mut Picture) {
 }
 
 /// Columns become rows; `from_bottom` reads the old rows upwards, `from_right` the old columns leftwards.
-fn transpose(picture: &mut Picture, from_bottom: bool, from_right: bool) -> Result<(), DecodeError> {
+fn transpose(
+    picture: &mut Picture,
+    from_bottom: bool,
+    from_right: bool,
+    turned: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
     let (width, height) = (picture.width as usize, picture.height as usize);
-    let mut turned = Vec::new();
-    allocate(&mut turned, picture.rgb.len())?;
+    allocate(turned, picture.rgb.len())?;
     let (old, _) = picture.rgb.as_chunks::<3>();
     let (new, _) = turned.as_chunks_mut::<3>();
     for top in (0..width).step_by(TILE) {
@@ -74,7 +83,7 @@ fn transpose(picture: &mut Picture, from_bottom: bool, from_right: bool) -> Resu
             }
         }
     }
-    picture.rgb = turned;
+    std::mem::swap(&mut picture.rgb, turned);
     (picture.width, picture.height) = (picture.height, picture.width);
     Ok(())
 }

@@ -8,7 +8,7 @@ mod reference;
 use std::path::PathBuf;
 
 /// The folder of test data, or `None` with a line that says what was skipped.
-fn data(test: &str) -> Option<PathBuf> {
+pub(super) fn data(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("DETECTD_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     if folder.join("manifest.json").exists() {

@@ -4,6 +4,7 @@
 //! rectangle of the input, and the rest of the input is filled. The roundings are those of the frameworks
 //! that train the models, because a box that is off by one pixel of padding is off by several in the picture.
 
+use crate::decode::Extent;
 use crate::model::{Anchor, InputSpec, Resize};
 
 /// The way back from input pixels to picture pixels: `picture = input × scale + offset`, by axis.
@@ -72,6 +73,19 @@ impl Plan {
             Resize::Letterbox { anchor, upscale } => letterbox(width, height, input, anchor, upscale),
             Resize::CenterCrop { short } => center_crop(width, height, input, short.max(1)),
         }
+    }
+
+    /// The same plan for a picture that shows the whole as `extent` says.
+    pub fn within(mut self, extent: &Extent) -> Self {
+        let by = f64::from(extent.by);
+        let Source { left, top, width, height } = self.source;
+        self.source = Source {
+            left: (left + f64::from(extent.left)) / by,
+            top: (top + f64::from(extent.top)) / by,
+            width: width / by,
+            height: height / by,
+        };
+        self
     }
 
     /// Left and top of the source when it lands pixel for pixel, so that nothing needs to be resampled.

@@ -51,3 +51,22 @@ fn cut_headers_and_what_follows_the_declared_end_are_passed_over() {
     file.extend_from_slice(b"junkjunkjunk");
     assert_eq!(orientation(&file, 8), Ok(Orientation::NoTransforms));
 }
+
+/// The decoder makes room for the frame, and only then compares.
+#[test]
+fn a_frame_larger_than_the_picture_is_refused_before_there_is_room_for_it() {
+    let extended = [0, 0, 0, 0, 7, 0, 0, 7, 0, 0];
+    let lossy =
+        |side: u16| [&[0x30, 1, 0, 0x9d, 0x01, 0x2a][..], &side.to_le_bytes(), &side.to_le_bytes()].concat();
+    let lossless = |side: u32| [&[0x2f][..], &((side - 1) | (side - 1) << 14).to_le_bytes(), &[0]].concat();
+    let refused = |chunk: (&[u8; 4], u32, &[u8])| orientation(&file(&[(b"VP8X", 10, &extended), chunk]), 100);
+    for (side, fits) in [(8u16, true), (9, false), (16_000, false)] {
+        let (lossy, lossless) = (lossy(side), lossless(side.into()));
+        assert_eq!(refused((b"VP8 ", 10, &lossy)).is_ok(), fits, "lossy, {side}");
+        assert_eq!(refused((b"VP8L", 6, &lossless)).is_ok(), fits, "lossless, {side}");
+        let animated = [&[0; 16][..], b"VP8 ", &10u32.to_le_bytes(), &lossy].concat();
+        assert_eq!(refused((b"ANMF", animated.len() as u32, &animated)).is_ok(), fits, "animated, {side}");
+    }
+    // Without a canvas the frame is the picture, and the limits see to it.
+    assert!(orientation(&file(&[(b"VP8 ", 10, &lossy(16_000))]), 100).is_ok());
+}

@@ -207,7 +207,7 @@ fn all_eight_orientations() {
             let mut expected = DynamicImage::ImageRgb8(image.clone());
             expected.apply_orientation(orientation);
             let mut picture = Picture { width, height, rgb: image.as_raw().clone() };
-            orient::apply(orientation, &mut picture).expect("memory");
+            orient::apply(orientation, &mut picture, &mut Vec::new()).expect("memory");
             assert_eq!((picture.width, picture.height), (expected.width(), expected.height()));
             assert_eq!(picture.rgb, expected.into_rgb8().into_raw(), "{orientation:?}, {width} × {height}");
         }

@@ -1,0 +1,547 @@
+//! A JPEG decoded straight to a half, a quarter or an eighth of its sides: for each block of 8 × 8 only as many
+//! points are computed as the smaller picture has, and only the frequencies those need are kept. At an eighth
+//! nearly all of the data is passed over, and whole scans of a progressive file are.
+//!
+//! Decodes the ordinary kinds: sequential or progressive Huffman coding, 8 bits, grey or YCbCr. Whatever is not
+//! that, or is damaged, is `None`, and the full decoder has the word on it; so nothing is refused here.
+
+use super::bits::Bits;
+use super::huffman::Huffman;
+use super::transform::Transform;
+use super::{END, RESTART_FIRST, RESTART_LAST, SCAN, START, next_marker, segment};
+use crate::picture::Picture;
+
+/// Buffers that are kept from picture to picture.
+#[derive(Debug, Default)]
+pub(in super::super) struct Planes {
+    points: Vec<u8>,
+    coefficients: Vec<i16>,
+}
+
+impl Planes {
+    /// Frees what is above `keep` bytes.
+    pub fn trim(&mut self, keep: usize) {
+        if self.points.capacity() > keep {
+            self.points = Vec::new();
+        }
+        if self.coefficients.capacity() > keep / 2 {
+            self.coefficients = Vec::new();
+        }
+    }
+}
+
+/// Where the k-th coefficient of a block belongs.
+const NATURAL: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// Decodes the picture with sides divided by `by` (2, 4 or 8) and rounded up.
+pub(super) fn decode(bytes: &[u8], by: u32, planes: &mut Planes, picture: &mut Picture) -> Option<()> {
+    let mut file = File::default();
+    let mut at = 2;
+    loop {
+        let (marker, body) = next_marker(bytes, at).ok()?;
+        at = body;
+        match marker {
+            END => break,
+            RESTART_FIRST..=RESTART_LAST | START | 0x01 => continue,
+            _ => {}
+        }
+        let segment = segment(bytes, at).ok()?;
+        at += 2 + segment.len();
+        match marker {
+            0xc0..=0xc2 if file.frame.is_none() => {
+                file.frame = Some(Frame::parse(segment, marker == 0xc2, by, planes)?);
+            }
+            0xc4 => file.huffman(segment)?,
+            0xdb => file.quantisation(segment)?,
+            0xdd => file.restart = u16::from_be_bytes(*segment.first_chunk()?).into(),
+            SCAN => at = file.scan(segment, bytes, at, planes)?,
+            // Adobe's other transform is RGB.
+            0xee if segment.starts_with(b"Adobe") && segment.get(11) != Some(&1) => return None,
+            // Other frames, arithmetic coding, lines that are counted behind the scan.
+            0xc0..=0xcf | 0xdc | 0xde | 0xdf => return None,
+            _ => {}
+        }
+    }
+    let File { frame, quantisation, .. } = file;
+    let mut frame = frame?;
+    if frame.progressive {
+        frame.transform_all(&quantisation, planes)?;
+    }
+    if frame.parts.iter().any(|part| !part.is_seen) {
+        return None;
+    }
+    frame.paint(planes, picture)
+}
+
+/// What the segments have said so far.
+#[derive(Default)]
+struct File {
+    frame: Option<Frame>,
+    /// By class (0: DC, 1: AC) and number.
+    huffman: [[Option<Huffman>; 4]; 2],
+    /// In the order of the file.
+    quantisation: [Option<[u16; 64]>; 4],
+    /// MCUs between restarts; 0: none.
+    restart: u32,
+}
+
+impl File {
+    fn huffman(&mut self, mut segment: &[u8]) -> Option<()> {
+        while let [place, rest @ ..] = segment {
+            let (class, number) = (usize::from(place >> 4), usize::from(place & 15));
+            let (table, length) = Huffman::parse(rest, class == 1)?;
+            *self.huffman.get_mut(class)?.get_mut(number)? = Some(table);
+            segment = &rest[length..];
+        }
+        Some(())
+    }
+
+    fn quantisation(&mut self, mut segment: &[u8]) -> Option<()> {
+        while let [place, rest @ ..] = segment {
+            let mut table = [0; 64];
+            let length = match place >> 4 {
+                0 => {
+                    table = rest.first_chunk::<64>()?.map(u16::from);
+                    64
+                }
+                1 => {
+                    let (pairs, _) = rest.get(..128)?.as_chunks::<2>();
+                    table.iter_mut().zip(pairs).for_each(|(step, pair)| *step = u16::from_be_bytes(*pair));
+                    128
+                }
+                _ => return None,
+            };
+            *self.quantisation.get_mut(usize::from(place & 15))? = Some(table);
+            segment = &rest[length..];
+        }
+        Some(())
+    }
+
+    /// Decodes a scan, or passes over it. Returns where the next marker is to be looked for.
+    fn scan(&mut self, segment: &[u8], bytes: &[u8], at: usize, planes: &mut Planes) -> Option<usize> {
+        let frame = self.frame.as_mut()?;
+        let [count, rest @ ..] = segment else { return None };
+        let (pairs, rest) = rest.split_at_checked(2 * usize::from(*count))?;
+        let [first, last, approximation, ..] = rest else { return None };
+        let band = Band {
+            first: usize::from(*first),
+            last: usize::from(*last),
+            is_refinement: approximation >> 4 > 0,
+            shift: u32::from(approximation & 15),
+        };
+        let lawful = if frame.progressive {
+            band.first <= band.last && band.last < 64 && (band.first == 0) == (band.last == 0)
+        } else {
+            (band.first, band.last) == (0, 63)
+        };
+        if !lawful || band.shift > 13 || *count == 0 || (*count > 1 && band.first > 0) {
+            return None;
+        }
+        let mut chosen: Vec<(usize, Option<&Huffman>, Option<&Huffman>)> = Vec::with_capacity(4);
+        for pair in pairs.as_chunks::<2>().0 {
+            let index = frame.parts.iter().position(|part| part.id == pair[0])?;
+            if chosen.iter().any(|(other, ..)| *other == index) {
+                return None;
+            }
+            let table = |class: usize, number: u8| self.huffman[class].get(usize::from(number))?.as_ref();
+            chosen.push((index, table(0, pair[1] >> 4), table(1, pair[1] & 15)));
+        }
+        // Where some frequencies are needed all are: a later scan refines those that are not zero, in one stream of bits.
+        if band.first > 0 && chosen.iter().all(|(index, ..)| frame.parts[*index].last == 0) {
+            return Some(at);
+        }
+        let mut scan = Scan {
+            bits: Bits::new(bytes, at),
+            band,
+            quantisation: &self.quantisation,
+            transform: &frame.transform,
+            skipped_blocks: 0,
+        };
+        let Frame { parts, across, down, progressive, .. } = frame;
+        let (across, down) = match chosen.as_slice() {
+            // Alone, a plane has no padding to whole units.
+            [(only, ..)] => (parts[*only].columns, parts[*only].rows),
+            _ => (*across, *down),
+        };
+        let is_alone = chosen.len() == 1;
+        let mut until_restart = self.restart;
+        for y in 0..down {
+            for x in 0..across {
+                if self.restart > 0 {
+                    if until_restart == 0 {
+                        if !scan.restart() {
+                            return None;
+                        }
+                        parts.iter_mut().for_each(|part| part.mean = 0);
+                        until_restart = self.restart;
+                    }
+                    until_restart -= 1;
+                }
+                for (index, dc, ac) in &chosen {
+                    let part = &mut parts[*index];
+                    let (h, v) = if is_alone { (1, 1) } else { (part.h, part.v) };
+                    for inner in 0..h * v {
+                        let (column, row) = (x * h + inner % h, y * v + inner / h);
+                        if *progressive {
+                            let place = part.coefficients + (row * part.stride + column) * part.kept;
+                            let block = planes.coefficients.get_mut(place..place + part.kept)?;
+                            scan.progressive(part, *dc, *ac, block)?;
+                        } else {
+                            let place = part.points + (row * part.down * part.stride + column) * part.across;
+                            scan.sequential(part, (*dc)?, (*ac)?, planes.points.get_mut(place..)?)?;
+                        }
+                    }
+                }
+            }
+            if scan.bits.ran_out() {
+                return None;
+            }
+        }
+        parts.iter_mut().for_each(|part| part.mean = 0);
+        chosen.iter().for_each(|(index, ..)| parts[*index].is_seen |= band.first == 0);
+        Some(scan.bits.position())
+    }
+}
+
+/// One plane of the picture.
+struct Part {
+    id: u8,
+    /// Blocks in a unit.
+    h: usize,
+    v: usize,
+    table: usize,
+    /// Blocks without padding.
+    columns: usize,
+    rows: usize,
+    /// Blocks in a padded row, and rows of them.
+    stride: usize,
+    lines: usize,
+    /// Points made of a block.
+    across: usize,
+    down: usize,
+    /// Last coefficient that those need.
+    last: usize,
+    /// Coefficients that are kept of a block of a progressive file.
+    kept: usize,
+    /// Where the plane begins in [`Planes`].
+    points: usize,
+    coefficients: usize,
+    /// The DC coefficient of the block before.
+    mean: i32,
+    is_seen: bool,
+}
+
+struct Frame {
+    width: usize,
+    height: usize,
+    /// Units in a row, and rows of them.
+    across: usize,
+    down: usize,
+    progressive: bool,
+    by: usize,
+    parts: Vec<Part>,
+    transform: Transform,
+}
+
+impl Frame {
+    fn parse(segment: &[u8], progressive: bool, by: u32, planes: &mut Planes) -> Option<Self> {
+        let [8, h1, h0, w1, w0, count, rest @ ..] = segment else { return None };
+        let (width, height) =
+            (usize::from(u16::from_be_bytes([*w1, *w0])), usize::from(u16::from_be_bytes([*h1, *h0])));
+        if width == 0 || height == 0 || !matches!(count, 1 | 3) {
+            return None;
+        }
+        let triples = rest.get(..3 * usize::from(*count))?.as_chunks::<3>().0;
+        if triples.iter().map(|triple| triple[0]).eq(*b"RGB") {
+            return None;
+        }
+        let most = |shift: u8| triples.iter().map(|triple| usize::from(triple[1] >> shift & 15)).max();
+        let (h_most, v_most) = (most(4)?, most(0)?);
+        if !matches!(h_most, 1..=4) || !matches!(v_most, 1..=4) {
+            return None;
+        }
+        let across = width.div_ceil(8 * h_most);
+        let down = height.div_ceil(8 * v_most);
+        let (mut points, mut coefficients) = (0, 0);
+        let mut parts = Vec::with_capacity(3);
+        for [id, factors, table] in triples {
+            let (h, v) = (usize::from(factors >> 4), usize::from(factors & 15));
+            if h == 0 || v == 0 || h_most % h > 0 || v_most % v > 0 || *table > 3 {
+                return None;
+            }
+            let number = |most: usize, own: usize| {
+                let points = 8 * (most / own) / by as usize;
+                points.is_power_of_two().then_some(points).filter(|points| *points <= 8)
+            };
+            let part = Part {
+                id: *id,
+                h,
+                v,
+                table: usize::from(*table),
+                columns: (width * h).div_ceil(8 * h_most),
+                rows: (height * v).div_ceil(8 * v_most),
+                stride: across * h,
+                lines: down * v,
+                across: number(h_most, h)?,
+                down: number(v_most, v)?,
+                last: 0,
+                kept: 1,
+                points,
+                coefficients,
+                mean: 0,
+                is_seen: false,
+            };
+            let needed =
+                |place: u8| usize::from(place % 8) < part.across && usize::from(place / 8) < part.down;
+            let last = NATURAL.iter().rposition(|place| needed(*place)).unwrap_or(0);
+            let kept = if last == 0 { 1 } else { 64 };
+            let blocks = part.stride * part.lines;
+            points += blocks * part.across * part.down;
+            coefficients += blocks * kept;
+            parts.push(Part { last, kept, ..part });
+        }
+        make_room(&mut planes.points, points)?;
+        make_room(&mut planes.coefficients, if progressive { coefficients } else { 0 })?;
+        let by = by as usize;
+        Some(Self { width, height, across, down, progressive, by, parts, transform: Transform::new() })
+    }
+
+    /// Makes points of all coefficients, when the last scan is through.
+    fn transform_all(&mut self, quantisation: &[Option<[u16; 64]>; 4], planes: &mut Planes) -> Option<()> {
+        for part in &self.parts {
+            let steps = quantisation[part.table].as_ref()?;
+            for row in 0..part.rows {
+                for column in 0..part.columns {
+                    let index = row * part.stride + column;
+                    let coefficients =
+                        planes.coefficients.get(part.coefficients + index * part.kept..)?.get(..part.kept)?;
+                    let place = part.points + (row * part.down * part.stride + column) * part.across;
+                    let out = planes.points.get_mut(place..)?;
+                    if part.kept == 1 {
+                        out[0] = mean(i32::from(coefficients[0]), steps[0]);
+                        continue;
+                    }
+                    let mut block = [0.0; 64];
+                    for k in 0..=part.last {
+                        block[usize::from(NATURAL[k])] = f32::from(coefficients[k]) * f32::from(steps[k]);
+                    }
+                    self.transform.write(&block, part.across, part.down, out, part.stride * part.across);
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Joins the planes to pixels. All of them have points of the same size by now.
+    fn paint(&self, planes: &Planes, picture: &mut Picture) -> Option<()> {
+        let (width, height) = (self.width.div_ceil(self.by), self.height.div_ceil(self.by));
+        let bytes = width * height * 3;
+        picture.rgb.clear();
+        picture.rgb.try_reserve_exact(bytes).ok()?;
+        picture.rgb.resize(bytes, 0);
+        for (y, line) in picture.rgb.chunks_exact_mut(width * 3).enumerate() {
+            let row = |part: &Part| {
+                let stride = part.stride * part.across;
+                planes.points.get(part.points + y * stride..)?.get(..width)
+            };
+            let (pixels, _) = line.as_chunks_mut::<3>();
+            match self.parts.as_slice() {
+                [luma, blue, red] => {
+                    let chroma = row(blue)?.iter().zip(row(red)?);
+                    for ((pixel, luma), (blue, red)) in pixels.iter_mut().zip(row(luma)?).zip(chroma) {
+                        *pixel = rgb(*luma, *blue, *red);
+                    }
+                }
+                [luma, ..] => pixels.iter_mut().zip(row(luma)?).for_each(|(pixel, luma)| *pixel = [*luma; 3]),
+                [] => return None,
+            }
+        }
+        (picture.width, picture.height) = (width as u32, height as u32);
+        Some(())
+    }
+}
+
+fn make_room<T: Copy + Default>(buffer: &mut Vec<T>, length: usize) -> Option<()> {
+    buffer.clear();
+    buffer.try_reserve_exact(length).ok()?;
+    buffer.resize(length, T::default());
+    Some(())
+}
+
+/// BT.601 in full range, as JFIF has it.
+fn rgb(luma: u8, blue: u8, red: u8) -> [u8; 3] {
+    let (luma, blue, red) = (i32::from(luma) << 16 | 1 << 15, i32::from(blue) - 128, i32::from(red) - 128);
+    [luma + 91_881 * red, luma - 22_554 * blue - 46_802 * red, luma + 116_130 * blue]
+        .map(|value| (value >> 16).clamp(0, 255) as u8)
+}
+
+/// The mean of a block from its DC coefficient.
+fn mean(coefficient: i32, step: u16) -> u8 {
+    let sum = coefficient.wrapping_mul(i32::from(step)).saturating_add(8 * 128 + 4);
+    (sum >> 3).clamp(0, 255) as u8
+}
+
+/// Which coefficients a scan is about, and how exactly.
+#[derive(Clone, Copy)]
+struct Band {
+    first: usize,
+    last: usize,
+    is_refinement: bool,
+    shift: u32,
+}
+
+struct Scan<'a> {
+    bits: Bits<'a>,
+    band: Band,
+    quantisation: &'a [Option<[u16; 64]>; 4],
+    transform: &'a Transform,
+    /// Blocks to come in which the band is empty.
+    skipped_blocks: u32,
+}
+
+impl Scan<'_> {
+    fn restart(&mut self) -> bool {
+        self.skipped_blocks = 0;
+        self.bits.restart()
+    }
+
+    /// The difference of a block's DC coefficient to the one before.
+    #[inline(always)]
+    fn dc(&mut self, part: &mut Part, table: &Huffman) -> Option<i32> {
+        self.bits.fill();
+        let size = u32::from(table.symbol(&mut self.bits)?);
+        if size > 15 {
+            return None;
+        }
+        part.mean = part.mean.wrapping_add(self.bits.value(size));
+        Some(part.mean)
+    }
+
+    #[inline(always)]
+    fn sequential(&mut self, part: &mut Part, dc: &Huffman, ac: &Huffman, out: &mut [u8]) -> Option<()> {
+        let steps = self.quantisation[part.table].as_ref()?;
+        let first = self.dc(part, dc)?;
+        if part.last == 0 {
+            *out.first_mut()? = mean(first, steps[0]);
+            return ac.skip_block(&mut self.bits, 1);
+        }
+        let mut block = [0.0; 64];
+        block[0] = first as f32 * f32::from(steps[0]);
+        let mut k = 1;
+        while k <= part.last {
+            self.bits.fill();
+            let symbol = ac.symbol(&mut self.bits)?;
+            let size = u32::from(symbol & 15);
+            if symbol == 0 {
+                k = 64;
+                break;
+            }
+            k += usize::from(symbol >> 4);
+            let value = self.bits.value(size);
+            if k > 63 {
+                return None;
+            }
+            block[usize::from(NATURAL[k])] = value as f32 * f32::from(steps[k]);
+            k += 1;
+        }
+        self.transform.write(&block, part.across, part.down, out, part.stride * part.across);
+        ac.skip_block(&mut self.bits, k as u32)
+    }
+
+    fn progressive(
+        &mut self,
+        part: &mut Part,
+        dc: Option<&Huffman>,
+        ac: Option<&Huffman>,
+        block: &mut [i16],
+    ) -> Option<()> {
+        match (self.band.first, self.band.is_refinement) {
+            (0, false) => block[0] = (self.dc(part, dc?)? << self.band.shift) as i16,
+            (0, true) => block[0] |= i16::from(self.bits.bit()) << self.band.shift,
+            (_, false) => self.ac_first(ac?, block)?,
+            (_, true) => self.ac_refinement(ac?, block)?,
+        }
+        Some(())
+    }
+
+    fn ac_first(&mut self, table: &Huffman, block: &mut [i16]) -> Option<()> {
+        if self.skipped_blocks > 0 {
+            self.skipped_blocks -= 1;
+            return Some(());
+        }
+        let mut k = self.band.first;
+        while k <= self.band.last {
+            self.bits.fill();
+            let symbol = table.symbol(&mut self.bits)?;
+            let (run, size) = (symbol >> 4, u32::from(symbol & 15));
+            match (run, size) {
+                (15, 0) => k += 16,
+                (_, 0) => {
+                    self.skipped_blocks = (1 << run) - 1 + self.bits.take(run.into()) as u32;
+                    break;
+                }
+                _ => {
+                    k += usize::from(run);
+                    let value = self.bits.value(size) << self.band.shift;
+                    *block.get_mut(k).filter(|_| k <= self.band.last)? = value as i16;
+                    k += 1;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Adds a bit to the coefficients that are known, and those that are new with it.
+    fn ac_refinement(&mut self, table: &Huffman, block: &mut [i16]) -> Option<()> {
+        let one = 1i16 << self.band.shift;
+        let mut k = self.band.first;
+        if self.skipped_blocks == 0 {
+            while k <= self.band.last {
+                self.bits.fill();
+                let symbol = table.symbol(&mut self.bits)?;
+                let (mut run, size) = (symbol >> 4, symbol & 15);
+                let mut new = 0;
+                match (run, size) {
+                    (15, 0) => {}
+                    (_, 0) => {
+                        self.skipped_blocks = (1 << run) + self.bits.take(run.into()) as u32;
+                        break;
+                    }
+                    (_, 1) => new = if self.bits.take(1) == 1 { one } else { -one },
+                    _ => return None,
+                }
+                while k <= self.band.last {
+                    let value = block.get_mut(k)?;
+                    k += 1;
+                    if *value != 0 {
+                        refine(value, one, self.bits.bit());
+                    } else if run == 0 {
+                        *value = new;
+                        break;
+                    } else {
+                        run -= 1;
+                    }
+                }
+            }
+        }
+        if self.skipped_blocks > 0 {
+            for value in block.get_mut(k..=self.band.last)? {
+                if *value != 0 {
+                    refine(value, one, self.bits.bit());
+                }
+            }
+            self.skipped_blocks -= 1;
+        }
+        Some(())
+    }
+}
+
+fn refine(value: &mut i16, one: i16, bit: bool) {
+    if bit && *value & one == 0 {
+        *value = value.wrapping_add(if *value > 0 { one } else { -one });
+    }
+}
