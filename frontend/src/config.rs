@@ -1,7 +1,10 @@
 //! The frontend's part of the configuration: `[frontend]`, `[images]` and `[inputs]`. Owns keys, defaults and
 //! which values make no sense; applying them is done where the values are used.
 
+use crate::access::AccessConfig;
 use crate::inputs::{InputsConfig, InputsError};
+use crate::sandbox::SandboxConfig;
+use crate::tls::TlsConfig;
 use serde::{Deserialize, Serialize};
 use shm_proto::units;
 use std::time::Duration;
@@ -17,6 +20,12 @@ pub struct Config {
     pub images: ImagesConfig,
     /// `[inputs]`.
     pub inputs: InputsConfig,
+    /// `[access]`.
+    pub access: AccessConfig,
+    /// `[tls]`.
+    pub tls: TlsConfig,
+    /// `[sandbox]`.
+    pub sandbox: SandboxConfig,
     /// No key of the file: whether connections are left in the queue until the model is there. They are when others serve meanwhile, or
     /// when somebody holds the socket so that nobody is refused; otherwise who comes early is told so (503).
     pub patient: bool,
@@ -91,6 +100,8 @@ pub struct ImagesConfig {
     /// Most memory that decoding one picture may take.
     #[serde(with = "units::bytes")]
     pub max_memory: u64,
+    /// Whether large JPEGs are decoded only as far as the model's input needs.
+    pub reduce: bool,
     /// Quality, 1–100, of the JPEG that `format=image` answers.
     pub jpeg_quality: u8,
 }
@@ -105,6 +116,7 @@ impl Default for ImagesConfig {
             max_aspect: limits.max_aspect,
             max_scans: limits.max_scans,
             max_memory: limits.max_alloc,
+            reduce: true,
             jpeg_quality: 85,
         }
     }
@@ -142,12 +154,23 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// What a frontend may open: what the sandbox's own keys say, and what other keys name.
+    pub(crate) fn open(&self) -> SandboxConfig {
+        let mut open = self.sandbox.clone();
+        open.read.extend(self.inputs.path.roots.iter().cloned());
+        // Their folders, since such a file is often replaced by another of its name.
+        for file in [&self.access.keys, &self.tls.certificate, &self.tls.key] {
+            open.read.extend(file.parent().filter(|folder| folder.is_absolute()).map(Into::into));
+        }
+        open
+    }
+
     /// Refuses values that no service can run with.
     ///
     /// # Errors
     /// The first such value, by its key.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Config { frontend, images, inputs, patient: _ } = self;
+        let Config { frontend, images, inputs, access, tls: _, sandbox: _, patient: _ } = self;
         let positive = |value: Duration| value >= Duration::from_millis(1);
         let rules = [
             ("frontend.decode_threads", frontend.decode_threads <= 1024, "at most 1024"),
@@ -163,6 +186,16 @@ impl Config {
             ("images.max_aspect", images.max_aspect > 0, "at least 1"),
             ("images.max_scans", images.max_scans > 0, "at least 1"),
             ("images.max_memory", images.max_memory >= 1 << 20, "at least 1MiB"),
+            (
+                "access.admin_listen",
+                access.admin_listen.is_empty() || access.admin().is_some_and(|address| address.port() > 0),
+                "ADDRESS:PORT, the address in figures: \"127.0.0.1:8889\"",
+            ),
+            (
+                "access.cors_origins",
+                access.bad_origin().is_none(),
+                "origins as browsers send them: \"https://example.com\", or \"*\"",
+            ),
             ("images.jpeg_quality", (1..=100).contains(&images.jpeg_quality), "1 to 100"),
         ];
         if let Some((key, _, wanted)) = rules.into_iter().find(|(_, holds, _)| !holds) {

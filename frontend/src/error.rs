@@ -73,11 +73,17 @@ pub enum Code {
     EngineFailed,
     /// A fault of ours.
     Internal,
+    /// A key is asked for and none was shown.
+    KeyRequired,
+    /// The key that was shown is none of ours.
+    KeyRefused,
+    /// More requests than this key or address may make.
+    RateLimited,
 }
 
 impl Code {
     /// All codes, in the order of their counters.
-    pub const ALL: [Code; 29] = [
+    pub const ALL: [Code; 32] = [
         Code::BadRequest,
         Code::BadJson,
         Code::BadBase64,
@@ -107,6 +113,9 @@ impl Code {
         Code::DeadlineExceeded,
         Code::EngineFailed,
         Code::Internal,
+        Code::KeyRequired,
+        Code::KeyRefused,
+        Code::RateLimited,
     ];
 
     /// The code's name, its HTTP status and its title: the table.
@@ -177,6 +186,11 @@ impl Code {
                 ("engine_failed", StatusCode::INTERNAL_SERVER_ERROR, "The model could not be run")
             }
             Code::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault of the service"),
+            Code::KeyRequired => ("key_required", StatusCode::UNAUTHORIZED, "An API key is needed"),
+            Code::KeyRefused => ("key_refused", StatusCode::FORBIDDEN, "The API key is not known"),
+            Code::RateLimited => {
+                ("rate_limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests from one client")
+            }
         }
     }
 

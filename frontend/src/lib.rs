@@ -10,6 +10,7 @@
 //! frontend is disposable: killing it harms only the requests whose connections it holds.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod config;
 pub mod error;
 pub mod inputs;
@@ -30,11 +31,14 @@ mod pipeline;
 mod reply;
 mod request_id;
 mod router;
+pub mod sandbox;
 mod server;
 mod service;
+mod stamp;
 mod stats;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 mod visitor;
 mod watch;
 mod work;

@@ -1,12 +1,15 @@
 //! A frontend's life: what it builds from its boot packet, what it does when the supervisor speaks, and when it
 //! leaves. The heartbeat is given by the runtime's own thread, so that a frontend that hangs is seen to.
 
+use crate::access::{Access, KeysError};
 use crate::config::{Config, ConfigError};
 use crate::golden::{self, GoldenError};
 use crate::inputs::{Inputs, InputsError};
 use crate::link::{Attached, Link};
-use crate::server::{self, Connections};
-use crate::service::Service;
+use crate::sandbox;
+use crate::server::{self, Connections, Door};
+use crate::service::{Gates, Service};
+use crate::tls::{Tls, TlsError};
 use crate::work::{self, Pool};
 use shm_proto::Owner;
 use shm_proto::arena::{ArenaError, Bells, FrontendArena, Geometry};
@@ -15,7 +18,7 @@ use shm_proto::control::{
     Boot, ControlError, ControlReceiver, ControlSender, Exit, FromChild, Received, ToChild,
 };
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,6 +46,12 @@ pub enum RunError {
     /// An input cannot be set up.
     #[error(transparent)]
     Inputs(#[from] InputsError),
+    /// The API keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The certificate or its key cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The board cannot be attached.
     #[error(transparent)]
     Board(#[from] BoardError),
@@ -75,7 +84,9 @@ impl RunError {
     /// The exit code that tells the supervisor whether to try again.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::ConfigText(_) | Self::Config(_) | Self::Inputs(_) => Exit::Config,
+            Self::ConfigText(_) | Self::Config(_) | Self::Inputs(_) | Self::Keys(_) | Self::Tls(_) => {
+                Exit::Config
+            }
             Self::Golden(GoldenError::File { .. } | GoldenError::Differs { .. }) => Exit::Config,
             Self::System { .. } | Self::Golden(GoldenError::NoAnswer(_)) => Exit::Temporary,
             Self::Board(_) | Self::Arena(_) | Self::Misfit(_) | Self::Boot(_) | Self::Orphaned => {
@@ -104,8 +115,10 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(system("the runtime cannot be started"))?;
+    // Gives up what it need not have before there is another thread.
+    let frontend = Frontend::start(boot, fds)?;
     let messages = hear(receiver).map_err(system("no thread for the supervisor's messages"))?;
-    let result = runtime.block_on(Frontend::start(boot, fds)?.serve(&sender, messages));
+    let result = runtime.block_on(frontend.serve(&sender, messages));
     // Connections that are still open end here; nobody waits for a blocking lookup of a name.
     runtime.shutdown_background();
     result
@@ -159,10 +172,15 @@ impl Frontend {
         let board = Board::open(&boot.board)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = work::threads(config.frontend.decode_threads, cores, boot.frontends);
+        let gates = Gates {
+            inputs: Inputs::new(&config.inputs)?,
+            access: Access::new(&config.access)?,
+            tls: Tls::new(&config.tls)?,
+        };
+        board.frontend(boot.slot).set_guards(sandbox::enter(&config.open()));
         let pool = Pool::start(threads).map_err(system("no threads to decode with"))?;
-        let inputs = Inputs::new(&config.inputs)?;
         let link = Link::new(bells.clone(), boot.slot);
-        let service = Service::new(config, boot.slot, board, link, pool, inputs);
+        let service = Service::new(config, boot.slot, board, link, pool, gates);
         let owner = Owner { slot: boot.slot, generation: boot.generation };
         Ok(Self { service, owner, bells, listeners })
     }
@@ -249,8 +267,14 @@ pub(crate) fn open(
     let mut acceptors = JoinSet::new();
     let listeners: Vec<AsyncFd<TcpListener>> =
         server::listeners(fds).map_err(system("a listening socket cannot be used"))?;
-    for listener in listeners {
-        acceptors.spawn(server::accept(service.clone(), connections.clone(), listener));
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .map(|listener| listener.get_ref().local_addr())
+        .collect::<io::Result<_>>()
+        .map_err(system("a listening socket cannot be used"))?;
+    let doors = Door::of(&addresses, service.config.access.admin());
+    for (listener, door) in listeners.into_iter().zip(doors) {
+        acceptors.spawn(server::accept(service.clone(), connections.clone(), listener, door));
     }
     Ok((connections, acceptors))
 }

@@ -3,6 +3,7 @@
 //!
 //! The body of a request is the inputs' business: while a request is being served, reading is not timed here.
 
+use crate::server::Stream;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -11,7 +12,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a connection may be in which part of its life.
@@ -47,7 +47,7 @@ impl Pace {
 
 /// The stream. See the module.
 pub struct Patient {
-    stream: TcpStream,
+    stream: Stream,
     pace: Pace,
     limits: Limits,
     reading: Option<Wait>,
@@ -79,8 +79,8 @@ impl Wait {
 
 impl Patient {
     /// Wraps a fresh connection.
-    pub fn new(stream: TcpStream, pace: Pace, limits: Limits) -> Self {
-        Self { stream, pace, limits, reading: None, writing: None, head: None, late: false }
+    pub fn new(stream: impl Into<Stream>, pace: Pace, limits: Limits) -> Self {
+        Self { stream: stream.into(), pace, limits, reading: None, writing: None, head: None, late: false }
     }
 
     /// Whether the client was given up in the middle of a header: nobody has answered it.
@@ -89,7 +89,7 @@ impl Patient {
     }
 
     /// The stream without its patience.
-    pub fn into_inner(self) -> TcpStream {
+    pub fn into_inner(self) -> Stream {
         self.stream
     }
 

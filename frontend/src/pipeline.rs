@@ -16,11 +16,11 @@ use shm_proto::board::{Counter, Stage};
 use shm_proto::clock::{self, Nanos};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use vision::decode::{DecodeError, decode_into};
+use vision::decode::{DecodeError, Extent, decode_reduced};
 use vision::model::{ModelFacts, OutputFacts, Task};
 use vision::picture::Picture;
 use vision::postprocess::{self, Class, Detection, Options};
-use vision::preprocess::{Placement, write_tensor};
+use vision::preprocess::{Placement, reduction, write_tensor_of};
 use vision::tensor::TensorView;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -187,6 +187,7 @@ struct Returned {
 struct Decoded {
     errand: Errand,
     picture: Picture,
+    extent: Extent,
     digest: u64,
     permit: OwnedSemaphorePermit,
 }
@@ -197,13 +198,13 @@ impl Errand {
         if self.done.is_closed() {
             return;
         }
-        let (picture, digest) = match self.decode(bench, &bytes.0) {
+        let (picture, extent, digest) = match self.decode(bench, &bytes.0) {
             Ok(decoded) => decoded,
             Err(error) => return self.refuse(error),
         };
         drop(bytes);
         let (attached, service) = (self.attached.clone(), self.service.clone());
-        let decoded = Decoded { errand: self, picture, digest, permit };
+        let decoded = Decoded { errand: self, picture, extent, digest, permit };
         if let Some(seat) = attached.seat_at_once() {
             return decoded.write(bench, seat);
         }
@@ -213,19 +214,27 @@ impl Errand {
         attached.when_seated(key, arrived, Box::new(then));
     }
 
-    fn decode(&mut self, bench: &mut Bench, bytes: &Bytes) -> Result<(Picture, u64), RequestError> {
+    fn decode(&mut self, bench: &mut Bench, bytes: &Bytes) -> Result<(Picture, Extent, u64), RequestError> {
         self.marks.decoding = clock::now();
         let digest = xxh3_64(bytes);
         if self.service.board.is_quarantined(digest, self.marks.decoding) {
             return Err(Code::PoisonInput.into());
         }
         let mut picture = std::mem::take(&mut bench.spare);
-        if let Err(error) = decode_into(bytes, &self.service.config.images.limits(), &mut picture) {
-            bench.keep(picture);
-            return Err(refusal(&error));
-        }
+        let images = &self.service.config.images;
+        let input = &self.attached.facts.spec.input;
+        // A picture that is wanted back is wanted whole.
+        let is_whole = self.keep || !images.reduce;
+        let fit = |width, height| if is_whole { 1 } else { reduction(width, height, input) };
+        let extent = match decode_reduced(bytes, &images.limits(), &fit, &mut bench.buffers, &mut picture) {
+            Ok(extent) => extent,
+            Err(error) => {
+                bench.keep(picture);
+                return Err(refusal(&error));
+            }
+        };
         self.marks.decoded = clock::now();
-        Ok((picture, digest))
+        Ok((picture, extent, digest))
     }
 
     fn refuse(self, error: RequestError) {
@@ -237,13 +246,14 @@ impl Errand {
 impl Decoded {
     /// Writes the tensor into the seat, submits it, and leaves word what is to be done with the answer.
     fn write(self, bench: &mut Bench, mut seat: ClaimedSeat) {
-        let Self { mut errand, picture, digest, permit } = self;
+        let Self { mut errand, picture, extent, digest, permit } = self;
         if errand.done.is_closed() {
             return bench.keep(picture);
         }
         errand.marks.writing = clock::now();
         let input = &errand.attached.facts.spec.input;
-        let placement = match write_tensor(&picture, input, &mut bench.scratch, seat.input_mut()) {
+        let placement = match write_tensor_of(&picture, &extent, input, &mut bench.scratch, seat.input_mut())
+        {
             Ok(placement) => placement,
             Err(error) => {
                 tracing::error!(%error, "a tensor could not be written");

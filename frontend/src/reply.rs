@@ -62,6 +62,9 @@ impl Reply {
     pub fn problem(error: &RequestError, id: &str) -> Self {
         let mut reply = Self::json(&error.problem(id)).status(error.status());
         reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if error.status() == StatusCode::UNAUTHORIZED {
+            reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = error.retry_after {
             reply.headers.insert(header::RETRY_AFTER, seconds.into());
         }

@@ -7,6 +7,7 @@ use crate::error::{Code, RequestError};
 use crate::handlers::{Call, detect, health, monitoring, pages, samples};
 use crate::reply::{Outgoing, Reply};
 use crate::request_id;
+use crate::server::Door;
 use crate::service::Service;
 use bytes::Bytes;
 use http::header::{EXPECT, HOST, HeaderValue, SET_COOKIE, TRANSFER_ENCODING};
@@ -17,7 +18,7 @@ use shm_proto::clock;
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use whole::Whole;
 
 /// Longest request target.
@@ -59,7 +60,11 @@ fn methods(path: &str) -> Option<&'static str> {
 }
 
 /// Answers a request. Never fails: what goes wrong is a problem document.
-pub async fn handle<B>(service: &Arc<Service>, peer: IpAddr, request: Request<B>) -> Response<Outgoing>
+pub async fn handle<B>(
+    service: &Arc<Service>,
+    (peer, door): (IpAddr, Door),
+    request: Request<B>,
+) -> Response<Outgoing>
 where
     B: hyper::body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -69,7 +74,12 @@ where
     let (head, body) = request.into_parts();
     let (whole, body) = Whole::watch(body, service.process());
     let mut visit = service.visit(&head, peer);
-    let result = match check(&head) {
+    let allowed = check(&head).and_then(|()| match door {
+        _ if !door.leads_to(head.uri.path()) => Err(Code::NotFound.into()),
+        Door::Admin => Ok(()),
+        Door::Only | Door::Public => service.access.check(&head, peer, Instant::now()),
+    });
+    let result = match allowed {
         Ok(()) => route(service, &Call { id: &id, head: &head, arrived }, body).await,
         Err(error) => Err(error),
     };
@@ -78,7 +88,7 @@ where
         Err(error) => {
             visit.refused(error.code);
             let (method, path) = (&head.method, logged(&head));
-            if error.code == Code::Overloaded {
+            if matches!(error.code, Code::Overloaded | Code::RateLimited) {
                 // Comes by the thousands, and from a service that has no time for them.
                 tracing::debug!(id, %method, path, %error, "refused");
             } else {
@@ -90,6 +100,7 @@ where
     if let Some(cookie) = visit.take_cookie() {
         reply.headers.insert(SET_COOKIE, cookie);
     }
+    service.access.allow_origin(&head, &mut reply.headers);
     visit.answered(reply.body.len());
     tracing::debug!(
         id,

@@ -6,7 +6,13 @@
 //! delays a connection by milliseconds and loses none.
 
 mod connection;
+mod door;
 mod gate;
+mod stream;
+
+pub(crate) use connection::network;
+pub(crate) use door::Door;
+pub(crate) use stream::Stream;
 
 use crate::service::{Phase, Service};
 use crate::watch;
@@ -102,6 +108,7 @@ pub async fn accept(
     service: Arc<Service>,
     connections: Arc<Connections>,
     listener: AsyncFd<TcpListener>,
+    door: Door,
 ) -> io::Result<()> {
     let max = max_connections(service.config.frontend.max_connections);
     let mut phase = service.phase();
@@ -125,7 +132,7 @@ pub async fn accept(
         }
         gate.close();
         match ready.try_io(|listener| listener.get_ref().accept()) {
-            Ok(Ok((stream, peer))) => connection::open(&service, &connections, stream, peer, max),
+            Ok(Ok((stream, peer))) => connection::open(&service, &connections, stream, (peer, door), max),
             Ok(Err(error)) => {
                 if is_exhaustion(&error) {
                     tracing::warn!(%error, "no connection can be accepted now");
@@ -140,7 +147,7 @@ pub async fn accept(
     while connections.open() < max
         && let Ok((stream, peer)) = listener.get_ref().accept()
     {
-        connection::open(&service, &connections, stream, peer, max);
+        connection::open(&service, &connections, stream, (peer, door), max);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What every request of this process shares, and the keeping of its books: who came, what was in flight, how
 //! it ended. Owns no protocol and decides nothing.
 
+use crate::access::Access;
 use crate::capacity::{Capacity, Observation};
 use crate::config::Config;
 use crate::error::Code;
@@ -8,6 +9,7 @@ use crate::events::Events;
 use crate::inputs::Inputs;
 use crate::link::Link;
 use crate::stats::{self, History, Snapshot};
+use crate::tls::Tls;
 use crate::visitor::Visitor;
 use crate::work::Pool;
 use http::HeaderValue;
@@ -47,21 +49,50 @@ pub struct Service {
     pub inputs: Inputs,
     /// Live figures.
     pub events: Events,
+    /// Who may ask.
+    pub access: Access,
+    /// Who the service is to its clients; none without TLS.
+    pub tls: Option<Tls>,
     history: Mutex<History>,
     capacity: Mutex<Capacity>,
     phase: watch::Sender<Phase>,
 }
 
+/// What requests pass on their way in, made from the configuration before anything is served.
+pub struct Gates {
+    /// The inputs.
+    pub inputs: Inputs,
+    /// Who may ask.
+    pub access: Access,
+    /// Who the service is to its clients.
+    pub tls: Option<Tls>,
+}
+
 impl Service {
     /// Puts the parts together.
-    pub fn new(config: Config, slot: u8, board: Board, link: Link, pool: Pool, inputs: Inputs) -> Arc<Self> {
+    pub fn new(config: Config, slot: u8, board: Board, link: Link, pool: Pool, gates: Gates) -> Arc<Self> {
+        let Gates { inputs, access, tls } = gates;
         // One more than threads, so that a thread that is done finds the next picture waiting.
         let pictures = Arc::new(Semaphore::new(pool.threads() + 1));
         let history = Mutex::new(History::new(&board));
         let capacity = Mutex::default();
         let phase = watch::Sender::new(Phase::Open);
         let events = Events::default();
-        Arc::new(Self { config, slot, board, link, pool, pictures, inputs, events, history, capacity, phase })
+        Arc::new(Self {
+            config,
+            slot,
+            board,
+            link,
+            pool,
+            pictures,
+            inputs,
+            events,
+            access,
+            tls,
+            history,
+            capacity,
+            phase,
+        })
     }
 
     /// This process's block on the board.
@@ -89,6 +120,10 @@ impl Service {
 
     /// Takes note of the last second.
     pub fn look_back(&self) {
+        self.access.refresh();
+        if let Some(tls) = &self.tls {
+            tls.refresh();
+        }
         let snapshot = Snapshot::take(&self.board);
         let last = self.history().window(&snapshot, 1.0);
         if let Some(attached) = self.link.current() {

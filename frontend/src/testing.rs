@@ -1,14 +1,16 @@
 //! A whole frontend in this process for tests: a real board, arena and socket, and an engine that is a thread
 //! which answers constants. Everything is gone when the [`Rig`] is dropped.
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::error::Code;
 use crate::inputs::Inputs;
 use crate::life;
 use crate::link::Link;
 use crate::server;
-use crate::service::Service;
+use crate::service::{Gates, Service};
 use crate::stats::Snapshot;
+use crate::tls::Tls;
 use crate::work::Pool;
 use shm_proto::Owner;
 use shm_proto::arena::{self, BatchLimits, Bells, EngineArena, Geometry, Outcome};
@@ -120,8 +122,12 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let address = listener.local_addr().expect("an address");
         let pool = Pool::start(config.frontend.decode_threads as usize).expect("threads");
-        let inputs = Inputs::new(&config.inputs).expect("inputs");
-        let service = Service::new(config, 0, board, Link::new(bells.clone(), 0), pool, inputs);
+        let gates = Gates {
+            inputs: Inputs::new(&config.inputs).expect("inputs"),
+            access: Access::new(&config.access).expect("keys"),
+            tls: Tls::new(&config.tls).expect("an identity"),
+        };
+        let service = Service::new(config, 0, board, Link::new(bells.clone(), 0), pool, gates);
 
         let over = Arc::new(AtomicBool::new(false));
         let engine = Arc::new(Mutex::new(Engine::Answers));

@@ -10,12 +10,15 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
+use vision::decode::Buffers;
 use vision::picture::Picture;
 use vision::preprocess::Scratch;
 
 /// What a thread keeps from job to job.
 #[derive(Debug, Default)]
 pub struct Bench {
+    /// Buffers of the decoders.
+    pub buffers: Buffers,
     /// Buffers of the resizer.
     pub scratch: Scratch,
     /// A picture whose buffer can be used again.

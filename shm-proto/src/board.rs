@@ -5,6 +5,7 @@
 //! written by all, with an atomic maximum. Everything is Relaxed: these are figures, no decision about memory
 //! hangs on them. A replaced process goes on counting in its slot's block, so nothing is lost with it.
 
+mod guards;
 mod heritage;
 mod histogram;
 mod layout;
@@ -12,6 +13,7 @@ mod process;
 mod segment;
 mod visitors;
 
+pub use guards::Guards;
 pub use heritage::Heritage;
 pub use histogram::Histogram;
 pub use process::{Process, ProcessFigures};

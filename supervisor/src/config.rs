@@ -38,6 +38,12 @@ pub struct Config {
     pub images: frontend::config::ImagesConfig,
     /// How a picture may arrive.
     pub inputs: frontend::inputs::InputsConfig,
+    /// Who may ask, and how often.
+    pub access: frontend::access::AccessConfig,
+    /// Who the service is to its clients.
+    pub tls: frontend::tls::TlsConfig,
+    /// What frontends give up.
+    pub sandbox: frontend::sandbox::SandboxConfig,
     /// What is logged and how.
     pub log: Log,
 }
@@ -58,6 +64,8 @@ impl Config {
         self.log.check()?;
         self.engine.check().map_err(fault_of)?;
         self.frontend_boot(false).check().map_err(|error| fault_of(error.to_string()))?;
+        frontend::access::Access::new(&self.access).map_err(|error| fault_of(error.to_string()))?;
+        frontend::tls::Tls::new(&self.tls).map_err(|error| fault_of(error.to_string()))?;
         if !self.model.path.as_os_str().is_empty() && !self.model.path.is_file() {
             let path = self.model.path.display();
             return Err(Fault::new(
@@ -70,10 +78,18 @@ impl Config {
 
     /// What a frontend is told when it starts. `patient`: it accepts nobody before it can answer.
     pub fn frontend_boot(&self, patient: bool) -> frontend::config::Config {
+        let mut sandbox = self.sandbox.clone();
+        // A model's golden picture lies beside it.
+        for file in [&self.model.path, &self.model.sidecar] {
+            sandbox.read.extend(file.parent().filter(|folder| folder.is_absolute()).map(Path::to_path_buf));
+        }
         frontend::config::Config {
             frontend: self.frontend.clone(),
             images: self.images.clone(),
             inputs: self.inputs.clone(),
+            access: self.access.clone(),
+            tls: self.tls.clone(),
+            sandbox,
             patient,
         }
     }

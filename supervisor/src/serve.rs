@@ -48,14 +48,18 @@ fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failu
         _ => config::load(&sources).map_err(Failure::usage)?,
     };
     let level = logging::start(&config.log, "supervisor", None).map_err(Failure::internal)?;
-    let Listeners { sockets: listeners, passed } = match &*handover {
+    let Listeners { sockets: mut listeners, passed } = match &*handover {
         Some(handover) => {
-            let copies = handover.listeners.iter().map(|socket| socket.try_clone().map(TcpListener::from));
-            let sockets = copies.collect::<std::io::Result<_>>().map_err(Failure::internal)?;
+            let sockets = inherited(handover, &config).map_err(Failure::internal)?;
             Listeners { sockets, passed: true }
         }
         None => sockets::listen(&config.service).map_err(Failure::usage)?,
     };
+    if let Some(admin) = config.access.admin()
+        && !listeners.iter().any(|socket| socket.local_addr().is_ok_and(|address| address == admin))
+    {
+        listeners.push(sockets::bind(admin).map_err(Failure::usage)?);
+    }
     let path = match &*handover {
         Some(handover) => handover.path.clone(),
         None => std::env::current_exe().map_err(Failure::internal)?,
@@ -84,6 +88,18 @@ fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failu
         Exit::Clean => Ok(()),
         exit => Err(Failure { exit, why: outcome.why.unwrap_or_default() }),
     }
+}
+
+/// The sockets of the program before this one, without an operators' one that is no longer configured: to frontends that do not
+/// know it, it would be a door for everybody.
+fn inherited(handover: &Handover, config: &config::Config) -> std::io::Result<Vec<TcpListener>> {
+    let before = &handover.config["access"]["admin_listen"];
+    let before: Option<SocketAddr> = before.as_str().and_then(|address| address.parse().ok());
+    let gone = before.filter(|address| config.access.admin() != Some(*address));
+    let copies = handover.listeners.iter().map(|socket| socket.try_clone().map(TcpListener::from));
+    let copies = copies.collect::<std::io::Result<Vec<_>>>()?;
+    let is_gone = |socket: &TcpListener| gone.is_some() && socket.local_addr().ok() == gone;
+    Ok(copies.into_iter().filter(|socket| !is_gone(socket)).collect())
 }
 
 /// Lets this service have as many descriptors as the system allows it: the soft limit is often made for shells.

@@ -197,14 +197,14 @@ impl Report {
         );
         let _ = writeln!(
             out,
-            "\n{:<12} {:>8} {:<9} {:>9} {:>8} {:>7} {:>6} {:>9} {:>10} {:>9}",
+            "\n{:<12} {:>8} {:<9} {:>9} {:>8} {:>7} {:>6} {:>9} {:>10} {:>9}  guards",
             "process", "pid", "state", "age", "restarts", "beat", "conns", "in flight", "requests", "rate/s"
         );
         for row in &self.processes {
             let f = &row.figures;
             let _ = writeln!(
                 out,
-                "{:<12} {:>8} {:<9} {:>9} {:>8} {:>7} {:>6} {:>9} {:>10} {:>9.1}",
+                "{:<12} {:>8} {:<9} {:>9} {:>8} {:>7} {:>6} {:>9} {:>10} {:>9.1}  {}",
                 row.who,
                 f.pid,
                 f.state.name(),
@@ -214,7 +214,8 @@ impl Report {
                 f.connections,
                 f.in_flight,
                 f.counter(if row.who == "engine" { Counter::Batches } else { Counter::Requests }),
-                row.rate
+                row.rate,
+                f.guards
             );
         }
         out
@@ -232,7 +233,7 @@ impl Report {
                     "process": row.who, "pid": f.pid, "state": f.state.name(), "generation": f.generation,
                     "restarts": f.restarts, "age_s": row.age.as_secs_f64(), "heartbeat_age_s": row.beat.as_secs_f64(),
                     "connections": f.connections, "in_flight": f.in_flight,
-                    "requests": f.counter(Counter::Requests), "batches": f.counter(Counter::Batches), "per_second": row.rate,
+                    "requests": f.counter(Counter::Requests), "batches": f.counter(Counter::Batches), "per_second": row.rate, "guards": f.guards.names(),
                 })
             })
             .collect();

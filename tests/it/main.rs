@@ -1,7 +1,9 @@
 //! End-to-end tests: the real executable, driven as its users drive it.
 
 mod ab; // the load generator of the seed report ends without a failure
+mod access; // keys, limits, origins, and what frontends have given up
 mod addresses; // no system call dials what may not be dialled
+mod bad_images; // malformed pictures and bombs: answered, and nothing is left of them
 mod batch; // every picture exactly once, whatever is killed
 mod bench; // load, experiment, floor and plan: true to what the service says of itself
 mod chaos; // every promise about faults, in its short form

@@ -34,6 +34,9 @@ fn every_code_has_its_contracted_status() {
         ("deadline_exceeded", 504),
         ("engine_failed", 500),
         ("internal", 500),
+        ("key_required", 401),
+        ("key_refused", 403),
+        ("rate_limited", 429),
     ];
     assert_eq!(table.len(), Code::ALL.len());
     for (code, (name, status)) in Code::ALL.into_iter().zip(table) {

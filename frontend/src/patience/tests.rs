@@ -5,6 +5,7 @@ use crate::error::Code;
 use crate::testing::Rig;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 fn rig() -> Rig {
     Rig::with(

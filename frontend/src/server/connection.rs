@@ -1,6 +1,6 @@
 //! One connection from its accept to its last byte.
 
-use super::Connections;
+use super::{Connections, Door, Stream};
 use crate::error::{Code, RequestError};
 use crate::patience::{Limits, Pace, Patient};
 use crate::reply::Reply;
@@ -67,7 +67,7 @@ pub(super) fn open(
     service: &Arc<Service>,
     connections: &Arc<Connections>,
     stream: std::net::TcpStream,
-    peer: SocketAddr,
+    (peer, door): (SocketAddr, Door),
     max: u32,
 ) {
     let is_one_too_many = connections.open() >= max;
@@ -83,16 +83,21 @@ pub(super) fn open(
         if is_one_too_many || has_too_many {
             let why = if has_too_many { "your address has as many as it may" } else { "try again soon" };
             let error = Code::TooManyConnections.because(why).retry_after(1);
-            tell(&counted.service, stream, &error).await;
-        } else {
-            serve(&counted.service, stream, peer).await;
+            if counted.service.tls.is_none() {
+                // To shake hands only to say that would cost more than the answer.
+                tell(&counted.service, stream.into(), &error).await;
+            } else {
+                count(&counted.service, error.code);
+            }
+        } else if let Some(stream) = secured(&counted.service, stream, peer).await {
+            serve(&counted.service, stream, (peer, door)).await;
         }
         drop(counted);
     });
 }
 
 /// Whose connection it is: an IPv6 client has a whole network of addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,
@@ -106,7 +111,21 @@ fn prepared(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
     TcpStream::from_std(stream)
 }
 
-async fn serve(service: &Arc<Service>, stream: TcpStream, peer: SocketAddr) {
+/// The connection inside TLS, where that is configured. A client that does not get there in a header's time is let go.
+async fn secured(service: &Service, stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
+    let Some(tls) = &service.tls else { return Some(stream.into()) };
+    let handshake = tls.acceptor().accept(stream);
+    match timeout(service.config.frontend.header_timeout, handshake).await {
+        Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %peer, %error, "no TLS connection came about");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn serve(service: &Arc<Service>, stream: Stream, (peer, door): (SocketAddr, Door)) {
     let begun = Instant::now();
     let pace = Pace::default();
     let config = &service.config.frontend;
@@ -117,7 +136,7 @@ async fn serve(service: &Arc<Service>, stream: TcpStream, peer: SocketAddr) {
         let (service, pace) = (service.clone(), pace.clone());
         Box::pin(async move {
             pace.turn();
-            let mut response = router::handle(&service, peer.ip(), request).await;
+            let mut response = router::handle(&service, (peer.ip(), door), request).await;
             let lifetime = service.config.frontend.connection_lifetime;
             if !lifetime.is_zero() && begun.elapsed() >= lifetime {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -178,7 +197,7 @@ fn count(service: &Service, code: Code) {
 }
 
 /// Tells a client what went wrong before it had a request that could be answered, and ends the connection.
-async fn tell(service: &Service, mut stream: TcpStream, error: &RequestError) {
+async fn tell(service: &Service, mut stream: Stream, error: &RequestError) {
     count(service, error.code);
     let answer = Reply::raw(error);
     if timeout(LINGER, stream.write_all(&answer)).await.is_ok_and(|written| written.is_ok()) {
@@ -187,7 +206,7 @@ async fn tell(service: &Service, mut stream: TcpStream, error: &RequestError) {
 }
 
 /// Says that no more will come, and reads what the client still sends until it has understood.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: Stream) {
     let drained = async {
         stream.shutdown().await?;
         let mut rest = [0u8; 16 << 10];

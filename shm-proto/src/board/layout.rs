@@ -102,6 +102,7 @@ pub(super) struct Block {
     pub(super) connections: AtomicU32,
     pub(super) in_flight: AtomicU32,
     pub(super) reading: AtomicU32,
+    pub(super) guards: AtomicU32,
     pub(super) image_nanos: AtomicU64,
     pub(super) counters: [AtomicU64; Counter::COUNT],
     pub(super) codes: [AtomicU64; MAX_CODES],

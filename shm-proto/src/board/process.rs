@@ -1,5 +1,6 @@
 //! One process's block: a handle to write it with and a copy to read.
 
+use super::guards::Guards;
 use super::histogram::{self, Histogram};
 use super::layout::{Block, STAGE_BITS, TOTAL_BITS};
 use super::{Counter, MAX_BATCH_SIZE, ProcessState, Stage};
@@ -33,6 +34,8 @@ pub struct ProcessFigures {
     pub in_flight: u32,
     /// Those of them whose picture has not arrived yet.
     pub reading: u32,
+    /// What it has given up.
+    pub guards: Guards,
     /// Counters, by [`Counter`].
     pub counters: [u64; Counter::COUNT],
     /// Answers by problem code.
@@ -129,6 +132,11 @@ impl Process<'_> {
         self.block.image_nanos.store(nanos, Relaxed);
     }
 
+    /// Says what the process has given up.
+    pub fn set_guards(&self, guards: Guards) {
+        self.block.guards.store(guards.encode(), Relaxed);
+    }
+
     // ---- the supervisor ----
 
     /// A new process has this slot.
@@ -139,6 +147,7 @@ impl Process<'_> {
         self.block.restarts.store(restarts, Relaxed);
         self.block.started.store(now, Relaxed);
         self.block.heartbeat.store(now, Relaxed);
+        self.block.guards.store(0, Relaxed);
         self.block.state.store(ProcessState::Starting as u32, Relaxed);
     }
 
@@ -205,6 +214,7 @@ impl Process<'_> {
             connections: block.connections.load(Relaxed),
             in_flight: block.in_flight.load(Relaxed),
             reading: block.reading.load(Relaxed),
+            guards: Guards::decode(block.guards.load(Relaxed)),
             counters: std::array::from_fn(|k| block.counters[k].load(Relaxed)),
             codes: block.codes.iter().map(|count| count.load(Relaxed)).collect(),
             batch_sizes: block.batch_sizes.iter().map(|count| count.load(Relaxed)).collect(),

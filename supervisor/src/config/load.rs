@@ -18,13 +18,18 @@ const SHORT_NAMES: [(&str, &str); 6] = [
 ];
 
 /// Keys whose value is a path: in the file it is relative to the file, elsewhere to the current folder.
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 11] = [
     "model.path",
     "model.sidecar",
     "model.labels",
     "engine.runtime",
     "inputs.path.roots",
     "inputs.url.ca_file",
+    "access.keys",
+    "tls.certificate",
+    "tls.key",
+    "sandbox.read",
+    "sandbox.write",
 ];
 
 /// One key set by the environment or a flag.

@@ -8,9 +8,11 @@ use toml::Table;
 const ENGINE: [&str; 2] = ["model", "engine"];
 /// What belongs to the supervisor all the same.
 const NOT_ENGINE: &str = "engine.standby";
+/// What they do not: the supervisor owns the sockets.
+const NOT_FRONTENDS: &str = "access.admin_listen";
 /// What a new frontend takes up: sections and keys. Everything else belongs to the supervisor and waits for a
 /// restart; so does the form of log lines, which would be two forms in one stream.
-const FRONTENDS: [&str; 4] = ["frontend", "inputs", "images", "log.level"];
+const FRONTENDS: [&str; 7] = ["frontend", "inputs", "images", "access", "tls", "sandbox", "log.level"];
 
 /// The difference between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +40,9 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
     };
     let mut changes = Changes::default();
     for key in changed {
-        let keys = if among(&FRONTENDS, &key) {
+        let keys = if key == NOT_FRONTENDS {
+            &mut changes.restart
+        } else if among(&FRONTENDS, &key) {
             &mut changes.frontends
         } else if among(&ENGINE, &key) && key != NOT_ENGINE {
             &mut changes.engine
