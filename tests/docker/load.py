@@ -2,7 +2,7 @@
 """Ask a server for detections, each over a connection of its own, and count what comes back.
 
     load.py URL PICTURE --count 1000          so many
-    load.py URL PICTURE --while-exists FILE   as long as the file is there
+    load.py URL PICTURE --while-exists FILE   as long as the file is there; writes into it when the first answer has come
 
 Prints `ANSWERED FAILED`; what failed goes to stderr, the first ten. Ends with 1 when anything failed.
 """
@@ -60,6 +60,9 @@ def main():
             with lock:
                 if fault is None:
                     answered += 1
+                    if answered == 1 and arguments.while_exists:
+                        with open(arguments.while_exists, "w") as file:
+                            file.write("under way\n")
                 else:
                     failed.append(fault)
 
