@@ -152,6 +152,11 @@ fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
         ("inputs.path.roots", "[]".to_owned()),
         ("service.drain_timeout", "1s".to_owned()),
     ];
+    // The one client is this process: it has no key, speaks plainly, and leaves the operators' address to the service that has it.
+    keys.extend(
+        ["access.keys", "access.admin_listen", "tls.certificate", "tls.key"].map(|key| (key, String::new())),
+    );
+    keys.extend(["access.key_rate", "access.address_rate"].map(|key| (key, "0".to_owned())));
     if config.log.format == LogFormat::Auto {
         keys.push(("log.format", LogFormat::Human.as_str().to_owned()));
     }
