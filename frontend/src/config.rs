@@ -100,7 +100,7 @@ pub struct ImagesConfig {
     /// Most memory that decoding one picture may take.
     #[serde(with = "units::bytes")]
     pub max_memory: u64,
-    /// Whether large JPEGs are decoded only as far as the model's input needs.
+    /// Whether large JPEGs are decoded only as far as the model's input needs. Faster, and not quite what the model sees otherwise.
     pub reduce: bool,
     /// Quality, 1–100, of the JPEG that `format=image` answers.
     pub jpeg_quality: u8,
@@ -116,7 +116,7 @@ impl Default for ImagesConfig {
             max_aspect: limits.max_aspect,
             max_scans: limits.max_scans,
             max_memory: limits.max_alloc,
-            reduce: true,
+            reduce: false,
             jpeg_quality: 85,
         }
     }
