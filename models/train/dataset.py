@@ -45,7 +45,7 @@ def letterbox(picture, boxes):
 def vary(rng, picture, boxes):
     """Another picture with the same codes, SIZE×SIZE."""
     h, w = picture.shape[:2]
-    zoom = SIZE / max(h, w) * np.exp(rng.uniform(np.log(0.6), np.log(1.6)))
+    zoom = SIZE / max(h, w) * np.exp(rng.uniform(np.log(0.75), np.log(1.7)))
     stretch = np.exp(rng.normal(0, 0.06))
     sx, sy = zoom * stretch, zoom / stretch
     tx, ty = (rng.uniform(*sorted((0, SIZE - side * s))) for side, s in ((w, sx), (h, sy)))
@@ -65,7 +65,7 @@ def vary(rng, picture, boxes):
     for box in boxes[(seen < 0.45 * whole) & (seen > 0)]:  # too little left to ask for it
         x0, y0, x1, y1 = (int(v) for v in box[1:] + [-1, -1, 2, 2])
         picture[max(0, y0) : y1, max(0, x0) : x1] = rng.integers(0, 256, 3)
-    boxes = boxes[(seen >= 0.45 * whole) & (np.minimum(*(boxes[:, 3:] - boxes[:, 1:3]).T) > 4)]
+    boxes = boxes[(seen >= 0.45 * whole) & (np.minimum(*(boxes[:, 3:] - boxes[:, 1:3]).T) > 6)]
     for _ in range(int(rng.integers(4))):
         picture = np.rot90(picture)
         boxes = np.stack([boxes[:, 0], boxes[:, 2], SIZE - boxes[:, 3], boxes[:, 4], SIZE - boxes[:, 1]], 1)

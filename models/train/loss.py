@@ -51,9 +51,16 @@ def assign(scores, boxes, anchors, classes, targets, valid):
     return owner, taken, weight
 
 
+def _half(device):
+    """Whether bfloat16 is the faster arithmetic there."""
+    return device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
 def loss(model, pictures, classes, targets, valid):
     """Scores, boxes and distributions, weighted as in YOLOv8. Targets are in input pixels."""
-    distances, scores = model.raw(pictures)
+    with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=_half(pictures.device)):
+        distances, scores = model.raw(pictures)
+    distances, scores = distances.float(), scores.float()
     boxes = model.boxes(distances)
     strides = model.strides
     owner, taken, weight = assign(scores.detach().sigmoid(), boxes.detach() * strides, model.anchors * strides, classes, targets, valid)

@@ -87,7 +87,7 @@ def label(rng, held_back, name, pixels):
     unit = pixels / max(rows, columns)
     scale = int(np.clip(np.ceil(unit * 1.5), 1, 8)) if max(modules.shape) * 1.0 < 400 else 1
     mask = _print(rng, name, modules, scale)
-    w, h = max(6, round(columns * unit)), max(6, round(rows * unit))
+    w, h = max(12, round(columns * unit)), max(12, round(rows * unit))
     mask = cv2.resize(mask, (w, h), interpolation=cv2.INTER_AREA if mask.shape[1] >= w else cv2.INTER_LINEAR)
     ink, paper = _ink_and_paper(rng)
 

@@ -251,7 +251,7 @@ def scene(rng, held_back=False):
         put(rng, canvas, patches.distractor(rng, held_back, SIZE * np.exp(rng.uniform(np.log(0.08), np.log(0.9)))), [], False)
     for _ in range(count):
         kind = int(rng.choice(len(CLASSES), p=[0.3, 0.32, 0.13, 0.11, 0.14]))
-        smallest = 22 if CLASSES[kind] in ("qr_code", "data_matrix", "aztec") else 34
+        smallest = 28 if CLASSES[kind] in ("qr_code", "data_matrix", "aztec") else 52
         pixels = np.exp(rng.uniform(np.log(smallest), np.log(max(largest, smallest + 1))))
         outline = put(rng, canvas, patches.label(rng, held_back, CLASSES[kind], pixels), taken, True)
         if outline is None:
