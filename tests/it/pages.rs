@@ -7,6 +7,7 @@ use e2e::load::Load;
 use e2e::pictures::plain;
 use e2e::service::{Service, root, wait_for, with_model};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// What a page may weigh.
 const WEIGHT: u64 = 300 << 10;
@@ -75,10 +76,26 @@ fn every_input_type_is_tried_and_drawn() {
     browser.run(&format!("document.getElementById('base64').value = '{text}'"));
     browser.click("#form-base64 button");
     came_as("base64");
-    // And one of the model's own.
+    // And one of the model's own, then a dropped and a pasted one; "send as" stays at base64.
     browser.click("#tab-picture");
     browser.click(".sample");
     came_as("base64");
+    for event in [
+        "new DragEvent('drop', { dataTransfer: data })",
+        "new ClipboardEvent('paste', { clipboardData: data })",
+    ] {
+        browser.run("document.getElementById('raw').textContent = ''");
+        browser.run_async(&format!(
+            "fetch('{address}').then((answer) => answer.blob()).then((blob) => {{
+                const data = new DataTransfer();
+                data.items.add(new File([blob], 'given.jpg', {{ type: blob.type }}));
+                dispatchEvent({event});
+                done();
+            }})"
+        ));
+        came_as("base64");
+        assert!(browser.text("#snippet").contains("given.jpg"), "{event}");
+    }
     for language in ["python", "javascript", "ab", "curl"] {
         browser.click(&format!("#as-{language}"));
         assert!(browser.text("#snippet").contains("/detect"), "{language}");
@@ -127,6 +144,56 @@ fn choices_act_without_asking_again_and_list_and_boxes_are_one() {
     browser.wait("document.getElementById('found-h').textContent === '结果'");
     assert_eq!(browser.run("return document.documentElement.dataset.theme"), "dark");
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// The commands that the page shows are run as they stand, and find what the page found.
+#[test]
+fn the_same_request_is_the_same() {
+    let service = service();
+    let Some(browser) = Browser::open(DESKTOP) else { return };
+    browser.visit(&service.url());
+    browser.wait("document.getElementById('state').dataset.state === 'ready'");
+    std::fs::copy(sample(), service.folder().join("colours.jpg")).expect("room");
+    choose_sample(&browser);
+    let run = |language: &str, few: &str| {
+        let command = browser.text("#snippet").replace("-n 1000 -c 10", few);
+        let run = Command::new("bash")
+            .args(["-c", &command])
+            .current_dir(service.folder())
+            .output()
+            .expect("bash runs");
+        let said = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(
+            run.status.success(),
+            "{language}: {command}\n{said}{}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+        said
+    };
+    let has = |program: &str| Command::new(program).arg("-V").output().is_ok();
+    for kind in ["bytes", "file", "base64"] {
+        browser.click(&format!("#send-as label:has([value={kind}])"));
+        browser.wait(&format!("document.getElementById('raw').textContent.includes('\"type\":\"{kind}\"')"));
+        browser.slide("#score", 0.9);
+        if has("curl") {
+            browser.click("#as-curl");
+            let answer: serde_json::Value = serde_json::from_str(&run("curl", "")).expect("JSON");
+            assert_eq!(answer["type"], kind);
+            assert_eq!(
+                answer["detections"].as_array().map(Vec::len),
+                Some(browser.count(".hit")),
+                "{answer}"
+            );
+        }
+        if has("ab") {
+            browser.click("#as-ab");
+            let report = run("ab", "-n 20 -c 2");
+            assert!(
+                report.contains("Complete requests:      20") && !report.contains("Non-2xx"),
+                "{kind}: {report}"
+            );
+        }
+    }
 }
 
 /// What a page shows of the least that it asks for is what the service answers when it is asked for no more.

@@ -42,9 +42,10 @@ const CHARTS = [
     STAGES.filter((stage) => stage !== "network").map((stage) => line(stage, stage, `stage-${stage}`, { fill: 100, width: 0 })) },
 ];
 
-/// Replaces what is known by these points.
+/// Goes on with these points; what is known from before stays if they follow on it.
 export function begin(history) {
-  points = history;
+  const first = history[0]?.t ?? Infinity;
+  points = [...points.filter((point) => point.t < first - 0.5 && points.at(-1).t > first - 2), ...history];
   draw();
 }
 
@@ -56,18 +57,21 @@ export function add(point) {
   draw();
 }
 
+/// What a point says of `key`; null where there was nothing to measure: no picture, no time.
 function value(point, key) {
   if (key === "busy") return 100 * Math.min(point.utilisation, 1);
-  return point.stages[key] ?? point[key];
+  const isTime = key in point.stages || TIMES.has(key);
+  return isTime && point.mean === 0 ? null : (point.stages[key] ?? point[key]);
 }
+const TIMES = new Set(["p50", "p90", "p99"]);
 
 /// A chart's columns: times, and a column for each series. Stacked ones add up from the bottom, and are drawn from the top.
 function columns(chart) {
   const times = points.map((point) => point.t);
   // Of what seldom happens there is no line while it does not.
-  if (!chart.stacked) return [times, ...chart.series.map(({ key, rare }) => points.map((point) => value(point, key) || (rare ? null : 0)))];
+  if (!chart.stacked) return [times, ...chart.series.map(({ key, rare }) => points.map((point) => (rare ? value(point, key) || null : value(point, key))))];
   const sums = new Array(points.length).fill(0);
-  const stacked = chart.series.map(({ key }) => points.map((point, k) => (sums[k] += value(point, key))));
+  const stacked = chart.series.map(({ key }) => points.map((point, k) => (point.mean === 0 ? null : (sums[k] += value(point, key)))));
   return [times, ...stacked.reverse()];
 }
 
@@ -86,7 +90,7 @@ function draw() {
 function describe(chart, element) {
   const last = points.at(-1);
   if (!last) return;
-  const words = chart.series.map(({ key, label }) => `${t(label)} ${number(value(last, key))}${chart.unit}`);
+  const words = chart.series.map(({ key, label }) => `${t(label)} ${show(chart, key, points.length - 1)}`);
   element.setAttribute("aria-label", words.join(", "));
 }
 
@@ -112,13 +116,13 @@ function options(chart, root) {
     legend: { live: true, markers: { width: 0, fill: (plot, k) => plot.series[k].stroke() } },
     scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => [0, chart.top ?? nice(high)] } },
     axes: [
-      { ...axis, size: 28, space: 70, values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString("en-GB", { minute: "2-digit", second: "2-digit" })) },
+      { ...axis, size: 28, space: 70, values: (_, times) => times.map((time) => new Date(time * 1000).toLocaleTimeString("en-GB")) },
       { ...axis, size: 46, space: 34, values: (_, values) => values.map((value) => (value === 0 ? "0" : number(value).replace(/\.0+$/, ""))) },
     ],
     series: [
       { label: t("time"), value: (_, time) => (time ? new Date(time * 1000).toLocaleTimeString("en-GB") : "–") },
       ...drawn.map(({ key, label, colour, width, fill, dash }) => ({
-        label: t(label), stroke: token(colour), width, dash, points: { show: false },
+        label: t(label), stroke: token(colour), width, dash, points: { show: false }, spanGaps: chart.unit === " ms",
         fill: fill && faint(token(colour), fill),
         value: (_, __, ___, k) => show(chart, key, k),
       })),
@@ -129,7 +133,8 @@ function options(chart, root) {
 /// What the legend says: the value under the cursor, or the newest.
 function show(chart, key, k) {
   const point = points[k ?? points.length - 1];
-  return point ? `${number(value(point, key))}${chart.unit}` : "–";
+  const shown = point ? value(point, key) : null;
+  return shown === null ? "–" : `${number(shown)}${chart.unit}`;
 }
 
 /// A round number a little above, so that the scale rests.

@@ -10,6 +10,7 @@ const ENLARGED = 4;
 /// With more boxes than this only the active one has its label.
 const LABELLED = 80;
 const LETTERS = "600 12px system-ui, sans-serif";
+const LABEL = 19; // its height
 
 const measure = document.createElement("canvas").getContext("2d");
 let size = null; // of the picture in its own pixels
@@ -108,7 +109,7 @@ function redraw() {
   const order = boxes.map((one, k) => [k, area(one.box)]).sort((a, b) => b[1] - a[1]).map(([k]) => k);
   overlay.replaceChildren(
     svg("g", {}, order.map((k) => outline(k, width, height))),
-    svg("g", { class: "labels" }, boxes.map((_, k) => label(k, width, height)).reverse()));
+    svg("g", { class: "labels" }, labels(width, height).reverse()));
   const marked = active;
   active = undefined;
   mark(marked !== null && marked < boxes.length ? marked : null);
@@ -135,16 +136,28 @@ function outline(k, width, height) {
   return group;
 }
 
-function label(k, width, height) {
-  const one = boxes[k];
-  const place = placed(one, width, height);
-  const text = `${one.label} ${one.score.toFixed(2)}`;
+/// A label for each box, the best first: each above its box, or where no better one stands already.
+function labels(width, height) {
   measure.font = LETTERS;
-  const wide = Math.ceil(measure.measureText(text).width) + 12;
-  // Above the box where there is room, inside it otherwise, and never beyond the picture.
-  const y = place.y >= 20 ? place.y - 20 : Math.min(place.y + 1, height - 20);
-  const x = Math.max(0, Math.min(place.x - 1, width - wide));
-  const back = colour(one.class);
+  const taken = [];
+  return boxes.map((one, k) => {
+    const place = placed(one, width, height);
+    const text = `${one.label} ${one.score.toFixed(2)}`;
+    const wide = Math.ceil(measure.measureText(text).width) + 12;
+    const [left, right] = [place.x - 1, place.x + place.width + 1 - wide];
+    const [above, below] = [place.y - LABEL - 1, place.y + place.height + 1];
+    const spots = [[left, above], [right, above], [left, below], [right, below], [left, place.y + 1], [right, place.y + 1]];
+    const inside = ([x, y]) => ({ x: Math.max(0, Math.min(x, width - wide)), y: Math.max(0, Math.min(y, height - LABEL)), wide });
+    const fits = spots.filter(([, y]) => y >= 0 && y + LABEL <= height).map(inside);
+    const spot = fits.find((spot) => !taken.some((other) => touch(spot, other))) ?? fits[0] ?? inside(spots[4]);
+    taken.push(spot);
+    return label(k, text, spot, colour(one.class));
+  });
+}
+
+const touch = (a, b) => a.x < b.x + b.wide && b.x < a.x + a.wide && Math.abs(a.y - b.y) < LABEL;
+
+function label(k, text, { x, y, wide }, back) {
   return svg("g", { class: "label", "data-k": k },
-    svg("rect", { x, y, width: wide, height: 19, rx: 4, fill: back }), svg("text", { x: x + 6, y: y + 13.5, fill: ink(back) }, text));
+    svg("rect", { x, y, width: wide, height: LABEL, rx: 4, fill: back }), svg("text", { x: x + 6, y: y + 13.5, fill: ink(back) }, text));
 }

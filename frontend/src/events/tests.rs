@@ -73,6 +73,20 @@ fn one_watcher_too_many_is_told_so() {
 }
 
 #[test]
+fn a_watcher_that_does_not_read_is_let_go_and_delays_nobody() {
+    let rig = Rig::with(|config| config.frontend.write_timeout = Duration::from_secs(1), 4, true);
+    let (_, stuck) = open(&rig);
+    let (_, mut reader) = open(&rig);
+    let large = serde_json::json!({ "large": "x".repeat(1 << 20) });
+    wait_for("the end of the stuck stream", || {
+        rig.service.events.publish(&large);
+        next(&mut reader, "stats");
+        rig.service.events.seats.available_permits() == WATCHERS - 1
+    });
+    drop(stuck);
+}
+
+#[test]
 fn a_drain_ends_the_streams() {
     let mut rig = Rig::start();
     let (_, mut reader) = open(&rig);

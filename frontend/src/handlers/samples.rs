@@ -21,7 +21,7 @@ use vision::thumbnail::thumbnail;
 const MAX_BYTES: u64 = 8 << 20;
 /// Longest side of a small one, twice what the page shows it at, and its JPEG quality.
 const SMALL: u32 = 180;
-const QUALITY: u8 = 80;
+const QUALITY: u8 = 72;
 /// Digits of the model's version in an address: another model's samples have other addresses.
 const DIGITS: usize = 12;
 
