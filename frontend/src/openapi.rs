@@ -23,6 +23,7 @@ pub fn document(config: &Config) -> Value {
         "servers": [{ "url": "/" }],
         "paths": {
             "/": { "get": page("A page to try it on.", "text/html") },
+            "/about": { "get": page("The service's state, its model, and pictures to try it on.", "application/json") },
             "/dashboard": { "get": page("A page of live figures.", "text/html") },
             "/detect": { "post": detect(config) },
             "/events": { "get": page("The figures of /stats every second, as server-sent events.", "text/event-stream") },
@@ -32,7 +33,6 @@ pub fn document(config: &Config) -> Value {
             "/openapi.json": { "get": page("This document.", "application/json") },
             "/readyz": { "get": ready() },
             "/robots.txt": { "get": page("Nothing here is to be indexed.", "text/plain") },
-            "/samples": { "get": page("Pictures to try the model on.", "application/json") },
             "/stats": { "get": page("Figures of the whole service.", "application/json") },
         },
         "components": {

@@ -4,7 +4,7 @@
 mod whole;
 
 use crate::error::{Code, RequestError};
-use crate::handlers::{Call, detect, health, monitoring, pages, samples};
+use crate::handlers::{Call, about, detect, health, monitoring, pages};
 use crate::reply::{Outgoing, Reply};
 use crate::request_id;
 use crate::server::Door;
@@ -36,6 +36,7 @@ const ANY: &str = "GET, HEAD, POST, OPTIONS";
 /// Every route and the methods it knows, for `Allow`, `OPTIONS` and the API description.
 pub const ROUTES: [(&str, &str); 12] = [
     ("/", GET),
+    ("/about", GET),
     ("/dashboard", GET),
     ("/detect", POST),
     ("/events", GET),
@@ -45,7 +46,6 @@ pub const ROUTES: [(&str, &str); 12] = [
     ("/openapi.json", GET),
     ("/readyz", GET),
     ("/robots.txt", GET),
-    ("/samples", GET),
     ("/stats", GET),
 ];
 
@@ -136,7 +136,7 @@ where
         ("GET", "/healthz" | "/livez") => Ok(health::alive()),
         ("GET", "/readyz") => health::ready(service),
         ("GET", "/metrics") => Ok(monitoring::metrics(service)),
-        ("GET", "/samples") => Ok(samples::list(service)),
+        ("GET", "/about") => Ok(about::about(service)),
         ("GET", "/dashboard") => pages::page(call, "dashboard.html"),
         ("GET", "/events") => monitoring::events(service),
         ("GET", "/stats") => Ok(monitoring::stats(service)),
@@ -151,7 +151,7 @@ where
             if method == "GET"
                 && let Some(path) = path.strip_prefix(SAMPLES)
             {
-                return samples::sample(service, call, path).await;
+                return about::sample(service, call, path).await;
             }
             match methods(path) {
                 Some(methods) if method == "OPTIONS" => Ok(Reply::options(methods)),

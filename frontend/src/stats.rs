@@ -9,7 +9,7 @@ mod series;
 mod totals;
 mod usage;
 
-pub use document::document;
+pub use document::{document, model};
 pub use series::{history, second};
 pub use totals::Totals;
 

@@ -65,7 +65,7 @@ fn every_input_type_is_tried_and_drawn() {
     browser.type_into("#path", sample().to_str().expect("UTF-8"));
     browser.click("#form-path button");
     came_as("path");
-    let samples = service.client().get("/samples").ok();
+    let samples = service.client().get("/about").ok();
     let address = samples["samples"][0]["address"].as_str().expect("the golden picture is a sample");
     browser.click("#tab-url");
     browser.type_into("#url", &format!("{}{address}", service.url()));
@@ -287,6 +287,26 @@ fn what_goes_wrong_is_said_and_can_be_tried_again() {
     browser.type_into("#file", sample().to_str().expect("UTF-8"));
     browser.wait("document.querySelector('.problem:not(.refused) button')");
     browser.wait("document.getElementById('state').dataset.state === 'gone'");
+}
+
+/// Where a key is wanted, the page asks for it, sends it from then on, and goes on with what it was about to do.
+#[test]
+fn a_key_is_asked_for_and_sent() {
+    let service = service();
+    let Some(browser) = Browser::open(DESKTOP) else { return };
+    browser.visit(&service.url());
+    browser.wait("document.getElementById('state').dataset.state === 'ready'");
+    browser.run(
+        "const asked = window.fetch;
+         window.fetch = async (address, options) => options?.headers?.get('X-Api-Key') === 'secret' ? asked(address, options)
+             : new Response(JSON.stringify({ status: 401, code: 'key_required', title: 'An API key is needed', detail: 'send it', id: '1' }), { status: 401 });",
+    );
+    browser.type_into("#file", sample().to_str().expect("UTF-8"));
+    browser.wait("document.querySelector('.problem .key')");
+    browser.type_into(".problem .key input", "secret");
+    browser.click(".problem .key button");
+    browser.wait("document.querySelectorAll('.hit').length === 5");
+    assert_eq!(browser.count(".problem"), 0);
 }
 
 #[test]

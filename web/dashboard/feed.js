@@ -1,38 +1,57 @@
-// The stream of figures: asks for it, hands on what comes, and asks again when it ends. A page nobody looks at does not watch.
+// The stream of figures: asks for it, hands on what comes, and asks again when it ends. A page that nobody looks at does not watch.
+//
+// Server-sent events, read here and not by the browser's own EventSource: that can neither show a key nor say why it was refused.
 
-/// How long after a refusal it is asked again, in milliseconds.
-const AGAIN = 4000;
-/// How long it may take until a stream that ended goes on. All of them end now and then, and come back within two seconds.
-const PATIENCE = 5000;
+import { Problem, ask } from "../js/problem.js";
 
-/// Calls `history(points)` when a stream begins, `stats(document)` every second, and `gone()` when there is none.
+/// How long after a stream's end it is asked for again, in milliseconds, when the service does not say. All of them end now and then.
+const AGAIN = 1500;
+
+/// Calls `history(points)` when a stream begins, `stats(document)` every second, and `gone(problem, again)` when there is none.
 export function watch({ history, stats, gone }) {
-  let source = null;
-  let again = 0;
-  let late = 0;
+  let running = null; // an AbortController
+  let timer = 0;
   const close = () => {
-    clearTimeout(again);
-    clearTimeout(late);
-    source?.close();
-    source = null;
+    clearTimeout(timer);
+    running?.abort();
+    running = null;
   };
-  const open = () => {
+  const open = async () => {
     close();
-    source = new EventSource("/events");
-    source.addEventListener("history", (event) => history(JSON.parse(event.data)));
-    source.addEventListener("stats", (event) => {
-      clearTimeout(late);
-      late = 0;
-      stats(JSON.parse(event.data));
-    });
-    source.addEventListener("error", () => {
-      // A stream that ended comes back by itself; one that was refused does not.
-      if (source?.readyState === EventSource.CLOSED) {
-        gone();
-        again = setTimeout(open, AGAIN);
-      } else late ||= setTimeout(gone, PATIENCE);
-    });
+    const mine = (running = new AbortController());
+    let wait = AGAIN;
+    try {
+      const response = await ask("/events", { signal: mine.signal, headers: { Accept: "text/event-stream" } });
+      for await (const { name, data } of events(response.body)) {
+        if (name === "history") history(data);
+        if (name === "stats") stats(data);
+      }
+    } catch (error) {
+      if (mine.signal.aborted) return;
+      const problem = error instanceof Problem ? error : new Problem(null);
+      gone(problem, open);
+      // Who has to bring a key is not asked again and again.
+      if (problem.document?.status === 401) return;
+      wait = 1000 * (problem.retryAfter ?? 3);
+    }
+    if (!mine.signal.aborted) timer = setTimeout(open, wait);
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   if (!document.hidden) open();
+}
+
+/// The events of a body, as they come. Ours have one line of data each.
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const pieces = (text + value).split("\n\n");
+    text = pieces.pop();
+    for (const piece of pieces) {
+      const fields = Object.fromEntries(piece.split("\n").map((line) => line.split(/: (.*)/s)));
+      if (fields.event) yield { name: fields.event, data: JSON.parse(fields.data) };
+    }
+  }
 }

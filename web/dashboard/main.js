@@ -3,7 +3,7 @@
 import { $, h } from "../js/dom.js";
 import { t } from "../js/i18n.js";
 import { age, bytes, count, number, percent, time } from "../js/format.js";
-import { Problem, problemView } from "../js/problem.js";
+import { problemView } from "../js/problem.js";
 import { hear, start } from "../js/shell.js";
 import { drawStages } from "../js/stages.js";
 import * as charts from "./charts.js";
@@ -35,6 +35,8 @@ function draw() {
 
   drawBars("batches", Object.entries(windows.all.engine.batch_sizes), (size) => size);
   $("batch-mean").textContent = t("mean {mean}", { mean: number(windows.all.engine.mean_batch) });
+  const { full, waited, all, split } = windows.all.engine.closed;
+  $("closed").textContent = t("Begun because full {full}, waited long enough {waited}, nobody else there {all}, others apart {split}", { full: count(full), waited: count(waited), all: count(all), split: count(split) });
   drawBars("inputs", Object.entries(windows.all.inputs), (type) => type);
   drawProcesses();
   drawRefused(minute.problems, windows.all.problems);
@@ -94,7 +96,7 @@ function drawDays(days) {
   if (isFirst) $("days").scrollLeft = $("days").scrollWidth;
 }
 
-start(zh, { asksStats: false });
+start(zh, { looks: false });
 charts.make();
 watch({
   history: charts.begin,
@@ -102,12 +104,12 @@ watch({
     [before, stats] = [stats, document];
     $("problem").replaceChildren();
     if (document.second) charts.add(document.second);
-    hear(document);
+    hear({ state: document.service.state, model: document.model });
     draw();
   },
-  gone() {
-    hear(null);
-    if ($("problem").childElementCount === 0) $("problem").replaceChildren(problemView(new Problem(null)));
+  gone(problem, again) {
+    if (!problem.document) hear(null);
+    $("problem").replaceChildren(problemView(problem, again));
   },
 });
 for (const change of ["theme", "language"]) {

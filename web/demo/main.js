@@ -6,14 +6,14 @@ import { $, h, kept } from "../js/dom.js";
 import { t } from "../js/i18n.js";
 import { number, time } from "../js/format.js";
 import { Problem, problemView } from "../js/problem.js";
-import { copyButton, onStats, start } from "../js/shell.js";
+import { copyButton, onAbout, start } from "../js/shell.js";
 import { drawStages } from "../js/stages.js";
 import * as boxes from "./boxes.js";
 import { Camera, NoCamera } from "./camera.js";
 import { detect, fetchPicture } from "./request.js";
 import { drawClasses, drawList, markRow } from "./results.js";
 import { snippet } from "./snippets.js";
-import { listenForPictures, loadSamples } from "./sources.js";
+import { drawSamples, listenForPictures } from "./sources.js";
 import * as stage from "./stage.js";
 import zh from "./zh.js";
 
@@ -22,7 +22,7 @@ const RAW = 60_000;
 
 let input = { type: "bytes", blob: null, name: "picture.jpg" };
 let result = null; // {answer, text, took}
-let model = null; // the model of /stats
+let model = null; // the model that serves
 let camera = null;
 let underWay = null; // an AbortController
 let pressed = null; // the box that was clicked
@@ -268,20 +268,19 @@ listenForPictures({
     run({ type, text });
   },
 });
-let samplesOf = null;
-onStats((stats) => {
-  const now = stats?.model ?? model;
+onAbout((about) => {
+  const now = about?.model ?? model;
   if (now && now.version !== model?.version) {
     model = now;
     $("score").min = loose().score;
     $("score").value = model.score;
     $("iou").value = model.iou;
+    drawSamples(about.samples);
     redraw();
   }
   if (now) {
     const input = `${now.input.width} × ${now.input.height}`;
     $("model").replaceChildren(h("b", {}, now.name), ` · ${t(now.task)} · ${input} · ${t("{count} classes", { count: now.labels })} · ${now.device}`);
-    if (samplesOf !== now.version) loadSamples((samplesOf = now.version));
   }
 });
 document.addEventListener("language", () => { nameCamera(); redraw(); });

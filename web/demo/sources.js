@@ -2,6 +2,7 @@
 
 import { $, h } from "../js/dom.js";
 import { t } from "../js/i18n.js";
+import { ask } from "../js/problem.js";
 
 let give = null;
 
@@ -41,21 +42,17 @@ function file(chosen) {
   if (chosen) give.picture(chosen, chosen.name || "picture.png");
 }
 
-/// Shows the samples that the service has for its model; none is no mistake.
-export async function loadSamples() {
-  let samples = [];
-  try {
-    const response = await fetch("/samples");
-    if (response.ok) samples = (await response.json()).samples;
-  } catch { /* the shell says that nobody answers */ }
+/// Shows the samples that the service has for its model. They are asked for as everything is, with a key where one is needed.
+export function drawSamples(samples) {
   $("samples").hidden = samples.length === 0;
-  $("strip").replaceChildren(...samples.map(({ name, address, small }) => h("button", {
-    type: "button", className: "sample", "aria-label": t("Sample {name}", { name }), title: name,
-    onclick: async () => {
-      const response = await fetch(address);
-      if (!response.ok) return;
-      const blob = await response.blob();
-      give.picture(blob, `${name}.${blob.type === "image/jpeg" ? "jpg" : blob.type.split("/")[1]}`);
-    },
-  }, h("img", { src: small, alt: "", loading: "lazy", decoding: "async" }))));
+  $("strip").replaceChildren(...samples.map(({ name, address, small }) => {
+    const image = h("img", { alt: "" });
+    picture(small).then((blob) => { image.src = URL.createObjectURL(blob); }, () => {});
+    const take = () => picture(address).then((blob) => give.picture(blob, fileName(name, blob)), () => {});
+    return h("button", { type: "button", className: "sample", "aria-label": t("Sample {name}", { name }), title: name, onclick: take }, image);
+  }));
 }
+
+const picture = async (address) => (await ask(address)).blob();
+
+const fileName = (name, { type }) => `${name}.${type === "image/jpeg" ? "jpg" : type.split("/")[1]}`;

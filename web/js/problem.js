@@ -17,11 +17,19 @@ export class Problem extends Error {
   }
 }
 
+/// The API key, where the service wants one: kept for this tab only.
+const key = {
+  get() { try { return sessionStorage.getItem("key"); } catch { return null; } },
+  set(value) { try { sessionStorage.setItem("key", value); } catch { /* it cannot be kept: it will be asked for again */ } },
+};
+
 /// Asks the service and gives its answer as it came. Throws a `Problem` for everything but a good one.
-export async function ask(address, options) {
+export async function ask(address, options = {}) {
+  const headers = new Headers(options.headers);
+  if (key.get()) headers.set("X-Api-Key", key.get());
   let response;
   try {
-    response = await fetch(address, options);
+    response = await fetch(address, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(null);
@@ -45,10 +53,21 @@ export function problemView(problem, again) {
   const foot = h("footer");
   if (document) foot.append(h("code", {}, `${document.status} ${document.code}`));
   if (document?.id) foot.append(h("span", {}, t("request {id}", { id: document.id })));
-  if (again) foot.append(againButton(again, problem.retryAfter));
+  if (again) foot.append(document?.status === 401 || document?.code === "key_refused" ? keyForm(again) : againButton(again, problem.retryAfter));
   return h("div", { className: problem.isRefusal ? "problem refused" : "problem", role: "alert" },
     svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("circle", { cx: 12, cy: 12, r: 9 }), svg("path", { d: "M12 7.5v5.5M12 16.4v.1" })),
     h("strong", {}, title), h("p", {}, detail === title ? "" : detail), foot);
+}
+
+/// Where the service wants a key: a field for it, and then it is tried again.
+function keyForm(again) {
+  const field = h("input", { type: "text", autocomplete: "off", spellcheck: false, required: true, "aria-label": t("API key"), placeholder: t("API key") });
+  const submit = (event) => {
+    event.preventDefault();
+    key.set(field.value.trim());
+    again();
+  };
+  return h("form", { className: "key", onsubmit: submit }, field, h("button", {}, t("Use this key")));
 }
 
 function againButton(again, seconds) {

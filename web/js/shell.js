@@ -1,17 +1,18 @@
 // What every page does: marks itself in the navigation, switches language and theme, says how the service is.
 //
-// A page calls `start(zh)` first, with its own Chinese words, and may listen to `onStats` for each look at /stats.
+// A page calls `start(zh)` first, with its own Chinese words, and may listen to `onAbout` for each look at /about.
 
 import { $, h, kept } from "./dom.js";
+import { Problem, ask } from "./problem.js";
 import { add, isChinese, switchLanguage, t, translate } from "./i18n.js";
 
 const listeners = new Set();
-let last; // what /stats said last; undefined before it said anything
+let last; // what was heard last; undefined before anything was
 /// How often the service is asked how it is, in milliseconds.
 const LOOK = 5000;
 
-/// Brings the shell to life. `asksStats`: whether the shell looks at /stats itself; a page with a stream of its own says no.
-export function start(words = {}, { asksStats = true } = {}) {
+/// Brings the shell to life. `looks`: whether the shell looks at /about itself; a page with a stream of its own says no.
+export function start(words = {}, { looks = true } = {}) {
   add(words);
   translate();
   for (const link of document.querySelectorAll(".pages a")) {
@@ -24,14 +25,14 @@ export function start(words = {}, { asksStats = true } = {}) {
   });
   nameLanguage();
   $("theme").addEventListener("click", switchTheme);
-  if (asksStats) {
+  if (looks) {
     look();
     setInterval(() => { if (!document.hidden) look(); }, LOOK);
   }
 }
 
-/// Calls `listener` with every /stats document; and with null when the service does not answer.
-export function onStats(listener) {
+/// Calls `listener` with `{state, model, samples}` of every look; and with null when the service does not answer.
+export function onAbout(listener) {
   listeners.add(listener);
 }
 
@@ -45,20 +46,21 @@ export function showState(state, text) {
 }
 
 async function look() {
-  let stats = null;
   try {
-    const response = await fetch("/stats");
-    if (response.ok) stats = await response.json();
-  } catch { /* shown below */ }
-  hear(stats);
+    hear(await (await ask("/about")).json());
+  } catch (error) {
+    // One that wants a key first is there all the same.
+    if (error instanceof Problem && error.document?.status === 401) showState("degraded", t("API key"));
+    else hear(null);
+  }
 }
 
-/// Tells the page and the pill what /stats said.
-export function hear(stats) {
-  last = stats;
-  if (!stats) showState("gone", t("no answer"));
-  else showState(stats.service.state, [t(stats.service.state), stats.model?.name].filter(Boolean).join(" · "));
-  for (const listener of listeners) listener(stats);
+/// Tells the page and the pill what the service said of itself.
+export function hear(about) {
+  last = about;
+  if (!about) showState("gone", t("no answer"));
+  else showState(about.state, [t(about.state), about.model?.name, about.model?.simulated && t("simulated")].filter(Boolean).join(" · "));
+  for (const listener of listeners) listener(about);
 }
 
 function nameLanguage() {

@@ -1,10 +1,10 @@
 //! What each route does, in three verbs: parse, submit, respond.
 
+pub mod about;
 pub mod detect;
 pub mod health;
 pub mod monitoring;
 pub mod pages;
-pub mod samples;
 
 use http::request::Parts;
 use shm_proto::clock::Nanos;

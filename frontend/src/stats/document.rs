@@ -56,7 +56,8 @@ pub fn document(service: &Service) -> Value {
     })
 }
 
-fn model(facts: &ModelFacts, generation: u32) -> Value {
+/// The model that serves.
+pub fn model(facts: &ModelFacts, generation: u32) -> Value {
     let spec = &facts.spec;
     json!({
         "name": spec.name,

@@ -1,4 +1,5 @@
-//! Pictures that a model brings to be tried on, as its sidecar names them, and small ones of them for the page to show.
+//! What the pages must know of the service: its state, its model, and the pictures that the model brings to be tried on, as its
+//! sidecar names them. Shows no figure of the service's work.
 
 use super::Call;
 use crate::assets::unless_known;
@@ -6,6 +7,7 @@ use crate::error::{Code, RequestError};
 use crate::link::Attached;
 use crate::reply::Reply;
 use crate::service::Service;
+use crate::stats;
 use crate::work::Turn;
 use http::header::CACHE_CONTROL;
 use serde_json::json;
@@ -25,9 +27,11 @@ const QUALITY: u8 = 72;
 /// Digits of the model's version in an address: another model's samples have other addresses.
 const DIGITS: usize = 12;
 
-/// The list. A service without a model has none.
-pub fn list(service: &Service) -> Reply {
-    let samples: Vec<_> = service.link.current().map_or_else(Vec::new, |attached| {
+/// State, model and samples. A service without a model has no samples either.
+pub fn about(service: &Service) -> Reply {
+    let attached = service.link.current();
+    let model = attached.as_ref().map(|attached| stats::model(&attached.facts, service.board.generation()));
+    let samples: Vec<_> = attached.map_or_else(Vec::new, |attached| {
         let version = version(&attached);
         let address = |k| format!("/samples/{version}/{k}");
         let samples = attached.facts.samples.iter().enumerate();
@@ -35,7 +39,12 @@ pub fn list(service: &Service) -> Reply {
             .map(|(k, path)| json!({ "name": name(path), "address": address(k), "small": format!("{}/small", address(k)) }))
             .collect()
     });
-    Reply::json(&json!({ "samples": samples }))
+    Reply::json(&json!({
+        "state": service.board.state().name(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "model": model,
+        "samples": samples,
+    }))
 }
 
 /// One of them: `VERSION/NUMBER`, or `VERSION/NUMBER/small`.
