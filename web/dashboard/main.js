@@ -36,7 +36,7 @@ function draw() {
   drawBars("batches", Object.entries(windows.all.engine.batch_sizes), (size) => size);
   $("batch-mean").textContent = t("mean {mean}", { mean: number(windows.all.engine.mean_batch) });
   const { full, waited, all, split } = windows.all.engine.closed;
-  $("closed").textContent = t("Begun because full {full}, waited long enough {waited}, nobody else there {all}, others apart {split}", { full: count(full), waited: count(waited), all: count(all), split: count(split) });
+  $("closed").textContent = t("closed: full {full} · waited {waited} · all there were {all} · split {split}", { full: count(full), waited: count(waited), all: count(all), split: count(split) });
   drawBars("inputs", Object.entries(windows.all.inputs), (type) => type);
   drawProcesses();
   drawRefused(minute.problems, windows.all.problems);

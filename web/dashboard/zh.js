@@ -33,7 +33,7 @@ export default {
   "calls, visitors, addresses": "PV、UV、IP",
   "How pictures come": "输入方式",
   "since the start": "启动以来",
-  "Begun because full {full}, waited long enough {waited}, nobody else there {all}, others apart {split}": "开始原因：已满 {full}，等待到时 {waited}，没有更多 {all}，不相邻 {split}",
+  "closed: full {full} · waited {waited} · all there were {all} · split {split}": "封批：已满 {full} · 等待到时 {waited} · 没有更多 {all} · 不相邻 {split}",
   "Nothing yet.": "暂无数据。",
   "{qps} requests of all kinds · can do {capacity}": "全部请求 {qps} · 处理能力 {capacity}",
   "mean {mean}": "平均 {mean}",
