@@ -47,10 +47,10 @@ fn a_process_may_be_killed_at_any_instant_of_a_seats_life() {
     assert!(warm.stop().complaints().is_empty());
     let rest = Rest::of(&service);
     for point in OF_THE_ENGINE.into_iter().chain(OF_A_FRONTEND) {
-        let generator = Generator::start(service.address(), Pace::Closed(CLIENTS));
-        generator.more(20);
+        // Before the first request: later on no seat is ever free, and none is claimed but by hand-over.
         let token = folder.path().join(point);
         std::fs::write(&token, "").expect("room");
+        let generator = Generator::start(service.address(), Pace::Closed(CLIENTS));
         wait_for(&format!("somebody to die at {point:?}"), || (!token.exists()).then_some(()));
         generator.more(20);
         whole(&service);

@@ -50,7 +50,8 @@ pub const ALL: &[Scenario] = &[
 /// every state; as many deaths as a scenario wants; nobody refused for having to wait while something is replaced.
 fn settings(more: &str) -> String {
     let model = crate::service::with_model("slow");
-    let base = "[engine]\nlanes = 1\n[service]\nmax_restarts = 100000\n[frontend]\nrt_target = \"30s\"\n";
+    // One width of runs, so that every engine has as many threads as the one before.
+    let base = "[engine]\nlanes = 1\nidle_threads = 1\n[service]\nmax_restarts = 100000\n[frontend]\nrt_target = \"30s\"\n";
     let mut all: toml::Table = format!("{model}{base}").parse().expect("our settings");
     crate::service::merge(&mut all, more.parse().expect("the scenario's settings"));
     all.to_string()

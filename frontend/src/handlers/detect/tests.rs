@@ -97,7 +97,7 @@ fn a_new_generation_ends_the_requests_of_the_old_one() {
     for client in &mut clients {
         client.send("POST /detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n", &png(8, 8));
     }
-    wait_for("one is submitted, others wait", || rig.counter(Counter::SeatWaits) > 0);
+    wait_for("one is submitted, the two others wait", || rig.counter(Counter::SeatWaits) == 2);
     rig.replace();
     for client in &mut clients {
         let answer = client.answer(false);
