@@ -38,7 +38,9 @@ fn a_process_may_be_killed_at_any_instant_of_a_seats_life() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = "[engine]\nlanes = 1\nmax_batch = 2\nseats = 2\n[service]\nmax_restarts = 1000\n";
+    // Who is to die removes a file and kills itself, neither of which a guarded frontend may do.
+    let settings = "[engine]\nlanes = 1\nmax_batch = 2\nseats = 2\n[service]\nmax_restarts = 1000\n\
+                    [sandbox]\nseccomp = false\nlandlock = false\n";
     let environment = [("DETECTD_FAIL_POINTS", folder.path())];
     let mut service = Service::launch_in(&environment, &(with_model("yolov8") + settings), &[]);
     service.wait_ready();
