@@ -11,7 +11,7 @@ use std::time::Duration;
 use vision::decode::Limits;
 
 /// What a frontend is told when it starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `[frontend]`.
@@ -29,6 +29,8 @@ pub struct Config {
     /// No key of the file: whether connections are left in the queue until the model is there. They are when others serve meanwhile, or
     /// when somebody holds the socket so that nobody is refused; otherwise who comes early is told so (503).
     pub patient: bool,
+    /// `[harvest]`.
+    pub harvest: harvest::Config,
 }
 
 /// `[frontend]`: connections, admission and deadlines.
@@ -151,6 +153,9 @@ pub enum ConfigError {
     /// In `[inputs]`.
     #[error(transparent)]
     Inputs(#[from] InputsError),
+    /// In `[harvest]`.
+    #[error(transparent)]
+    Harvest(#[from] harvest::ConfigError),
 }
 
 impl Config {
@@ -158,6 +163,7 @@ impl Config {
     pub(crate) fn open(&self) -> SandboxConfig {
         let mut open = self.sandbox.clone();
         open.read.extend(self.inputs.path.roots.iter().cloned());
+        open.write.extend(Some(self.harvest.root.clone()).filter(|root| root.is_absolute()));
         // Their folders, since such a file is often replaced by another of its name.
         for file in [&self.access.keys, &self.tls.certificate, &self.tls.key] {
             open.read.extend(file.parent().filter(|folder| folder.is_absolute()).map(Into::into));
@@ -170,7 +176,7 @@ impl Config {
     /// # Errors
     /// The first such value, by its key.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Config { frontend, images, inputs, access, tls: _, sandbox: _, patient: _ } = self;
+        let Config { frontend, images, inputs, harvest, access, tls: _, sandbox: _, patient: _ } = self;
         let positive = |value: Duration| value >= Duration::from_millis(1);
         let rules = [
             ("frontend.decode_threads", frontend.decode_threads <= 1024, "at most 1024"),
@@ -201,6 +207,7 @@ impl Config {
         if let Some((key, _, wanted)) = rules.into_iter().find(|(_, holds, _)| !holds) {
             return Err(ConfigError::Value { key, wanted });
         }
+        harvest.check()?;
         Ok(inputs.check()?)
     }
 }

@@ -49,6 +49,8 @@ pub enum Code {
     UrlTimeout,
     /// The path is not under an allowed root, or there is no such file.
     PathForbidden,
+    /// Not open to this client.
+    Forbidden,
     /// No such route.
     NotFound,
     /// The route does not know the method.
@@ -83,7 +85,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of their counters.
-    pub const ALL: [Code; 32] = [
+    pub const ALL: [Code; 33] = [
         Code::BadRequest,
         Code::BadJson,
         Code::BadBase64,
@@ -101,6 +103,7 @@ impl Code {
         Code::UrlFailed,
         Code::UrlTimeout,
         Code::PathForbidden,
+        Code::Forbidden,
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::RequestTimeout,
@@ -154,6 +157,7 @@ impl Code {
                 ("url_timeout", StatusCode::GATEWAY_TIMEOUT, "The address did not answer in time")
             }
             Code::PathForbidden => ("path_forbidden", StatusCode::FORBIDDEN, "The path cannot be read"),
+            Code::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This is not open to you"),
             Code::NotFound => ("not_found", StatusCode::NOT_FOUND, "There is nothing here"),
             Code::MethodNotAllowed => {
                 ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here")

@@ -70,6 +70,7 @@ pub async fn test(service: &Arc<Service>, attached: &Arc<Attached>) -> Result<()
         room: service.inputs.room(),
         options: Options::of(&attached.facts.spec),
         keep: false,
+        look: false,
         arrived: now,
         read: now,
         deadline: now.saturating_add(PATIENCE.as_nanos() as Nanos),

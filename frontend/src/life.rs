@@ -5,6 +5,7 @@ use crate::access::{Access, KeysError};
 use crate::config::{Config, ConfigError};
 use crate::golden::{self, GoldenError};
 use crate::inputs::{Inputs, InputsError};
+use crate::keeping::Keeping;
 use crate::link::{Attached, Link};
 use crate::sandbox;
 use crate::server::{self, Connections, Door};
@@ -177,10 +178,13 @@ impl Frontend {
             access: Access::new(&config.access)?,
             tls: Tls::new(&config.tls)?,
         };
+        Keeping::make_room(&config.harvest);
         board.frontend(boot.slot).set_guards(sandbox::enter(&config.open()));
         let pool = Pool::start(threads).map_err(system("no threads to decode with"))?;
         let link = Link::new(bells.clone(), boot.slot);
-        let service = Service::new(config, boot.slot, board, link, pool, gates);
+        let keeping = Keeping::start(&config.harvest, &boot.board, boot.slot)
+            .map_err(system("no thread to keep pictures with"))?;
+        let service = Service::new(config, boot.slot, board, link, pool, gates, keeping);
         let owner = Owner { slot: boot.slot, generation: boot.generation };
         Ok(Self { service, owner, bells, listeners })
     }

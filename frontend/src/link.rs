@@ -31,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Attached {
     /// What the model is.
-    pub facts: ModelFacts,
+    pub facts: Arc<ModelFacts>,
     /// Its class names.
     pub labels: Labels,
     /// What it takes to read an answered seat's outputs.
@@ -133,7 +133,13 @@ impl Attached {
     /// A generation over an attached arena.
     pub fn new(arena: Arc<FrontendArena>, facts: ModelFacts) -> Arc<Self> {
         let reading = TypicalTime::guess(facts.outputs.iter().map(|output| output.bytes() as u64).sum());
-        Arc::new(Self { labels: Labels::of(&facts.spec), facts, reading, arena, requests: Mutex::default() })
+        Arc::new(Self {
+            labels: Labels::of(&facts.spec),
+            facts: Arc::new(facts),
+            reading,
+            arena,
+            requests: Mutex::default(),
+        })
     }
 
     /// A place for one request.

@@ -39,6 +39,7 @@ pub fn text(service: &Service) -> String {
     build(&mut out, service);
     requests(&mut out, &now);
     engine(&mut out, &now);
+    kept(&mut out, &now);
     load(&mut out, service, &frontends);
     processes(&mut out, &frontends, &engines, now.at);
     out.into_text()
@@ -140,6 +141,32 @@ fn requests(out: &mut Exposition, now: &Snapshot) {
 fn durations(out: &mut Exposition, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
     let bounds = BOUNDS.iter().map(|&bound| (bound as f64 / 1e9, histogram.count_below(bound)));
     out.histogram(name, labels, bounds, histogram.count(), histogram.sum() as f64 / 1e9);
+}
+
+fn kept(out: &mut Exposition, now: &Snapshot) {
+    let totals = &now.frontends;
+    let name = "detectd_harvest_pictures_total";
+    out.family(name, Kind::Counter, "Pictures that rules chose to keep, by what became of them.");
+    for (outcome, counter) in [
+        ("stored", Counter::HarvestStored),
+        ("duplicate", Counter::HarvestDuplicates),
+        ("near_duplicate", Counter::HarvestNearDuplicates),
+        ("limited", Counter::HarvestLimited),
+        ("quota", Counter::HarvestQuota),
+        ("no_room", Counter::HarvestNoRoom),
+        ("dropped", Counter::HarvestDropped),
+        ("failed", Counter::HarvestFailed),
+        ("opted_out", Counter::HarvestOptedOut),
+    ] {
+        out.sample(name, &[("outcome", outcome)], totals.counter(counter));
+    }
+    for (name, counter, help) in [
+        ("detectd_harvest_bytes_total", Counter::HarvestBytes, "Bytes of the pictures that were kept."),
+        ("detectd_harvest_removed_total", Counter::HarvestRemoved, "Kept pictures removed for age or room."),
+    ] {
+        out.family(name, Kind::Counter, help);
+        out.sample(name, &[], totals.counter(counter));
+    }
 }
 
 fn engine(out: &mut Exposition, now: &Snapshot) {

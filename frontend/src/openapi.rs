@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use shm_proto::board::Stage;
 
 /// Codes that `POST /detect` cannot answer: they are other routes' or other methods'.
-const NOT_DETECT: [Code; 3] = [Code::NotFound, Code::MethodNotAllowed, Code::Draining];
+const NOT_DETECT: [Code; 4] = [Code::Forbidden, Code::NotFound, Code::MethodNotAllowed, Code::Draining];
 
 /// The description of a service with this configuration.
 pub fn document(config: &Config) -> Value {
@@ -32,12 +32,14 @@ pub fn document(config: &Config) -> Value {
             "/metrics": { "get": page("Figures of the whole service for Prometheus.", "text/plain") },
             "/openapi.json": { "get": page("This document.", "application/json") },
             "/readyz": { "get": ready() },
+            "/review": { "get": page("A page to sort kept pictures on.", "text/html") },
             "/robots.txt": { "get": page("Nothing here is to be indexed.", "text/plain") },
             "/stats": { "get": page("Figures of the whole service.", "application/json") },
         },
         "components": {
             "headers": headers(),
             "responses": {
+                "Forbidden": problem(&[Code::Forbidden]),
                 "NotFound": problem(&[Code::NotFound]),
                 "MethodNotAllowed": problem(&[Code::MethodNotAllowed]),
             },

@@ -11,6 +11,8 @@ use crate::link::Attached;
 use crate::service::Service;
 use crate::work::{Bench, Turn};
 use bytes::Bytes;
+use harvest::Look;
+use harvest::sidecar::Uncertainty;
 use shm_proto::arena::{AnsweredSeat, ClaimedSeat, Job, Outcome};
 use shm_proto::board::{Counter, Stage};
 use shm_proto::clock::{self, Nanos};
@@ -42,6 +44,8 @@ pub struct Order {
     pub options: Options,
     /// Whether the decoded picture is wanted back.
     pub keep: bool,
+    /// Whether the picture may be kept for review, and is to be looked at for that.
+    pub look: bool,
     /// When the request arrived.
     pub arrived: Nanos,
     /// When its bytes were there.
@@ -61,6 +65,8 @@ pub struct Found {
     pub answer: Answer,
     /// The picture, when it was asked for.
     pub picture: Option<Kept>,
+    /// What the picture looks like and how sure a classifier was, when that was asked for.
+    pub look: Option<(Look, Uncertainty)>,
     /// When each stage began and ended.
     pub marks: Marks,
 }
@@ -123,7 +129,7 @@ pub async fn run(
     attached: &Arc<Attached>,
     order: Order,
 ) -> Result<Found, RequestError> {
-    let Order { bytes, room, options, keep, arrived, read, deadline } = order;
+    let Order { bytes, room, options, keep, look, arrived, read, deadline } = order;
     let closed = |_| Code::Internal.because("the service has stopped");
     let permit = service.pictures.clone().acquire_owned().await.map_err(closed)?;
     let place = attached.enter();
@@ -133,12 +139,13 @@ pub async fn run(
         service: service.clone(),
         key: place.key(),
         keep,
+        look,
         deadline,
         marks: Marks { arrived, read, ..Marks::default() },
         done,
     };
     service.pool.push(Turn::Arrival, move |bench| errand.begin(bench, (bytes, room), permit));
-    let Returned { seat, digest, placement, picture, mut marks } =
+    let Returned { seat, digest, placement, picture, look, mut marks } =
         returned.await.map_err(|_| place.lost())??;
     let run = seat.run();
     (marks.started, marks.ended) = (run.started, run.ended);
@@ -152,14 +159,16 @@ pub async fn run(
         }
     }
 
-    let answer = if attached.reading.get() <= INLINE {
-        read_outputs(attached, &seat, &placement, &options)?
+    let unsure = look.is_some();
+    let (answer, uncertainty) = if attached.reading.get() <= INLINE {
+        read_outputs(attached, &seat, &placement, &options, unsure)?
     } else {
         let attached = attached.clone();
-        let job = move |_: &mut Bench| read_outputs(&attached, &seat, &placement, &options);
+        let job = move |_: &mut Bench| read_outputs(&attached, &seat, &placement, &options, unsure);
         service.pool.run(Turn::Soon, job).await??
     };
-    Ok(Found { width: placement.width, height: placement.height, answer, picture, marks })
+    let look = look.map(|look| (look, uncertainty));
+    Ok(Found { width: placement.width, height: placement.height, answer, picture, look, marks })
 }
 
 /// A request on its way: what a thread needs to work on it, and whom to tell how it ended. One that is dropped without a word
@@ -169,6 +178,7 @@ struct Errand {
     service: Arc<Service>,
     key: u64,
     keep: bool,
+    look: bool,
     deadline: Nanos,
     marks: Marks,
     done: oneshot::Sender<Result<Returned, RequestError>>,
@@ -180,6 +190,7 @@ struct Returned {
     digest: u64,
     placement: Placement,
     picture: Option<Kept>,
+    look: Option<Look>,
     marks: Marks,
 }
 
@@ -262,6 +273,8 @@ impl Decoded {
         };
         let seat = seat.submit(Job { deadline: errand.deadline, digest });
         errand.marks.submitted = seat.submitted();
+        // The engine has its input by now: what follows costs no answer any time.
+        let look = errand.look.then(|| Look::of(&picture));
         let picture = if errand.keep {
             Some(Kept { picture, permit })
         } else {
@@ -272,7 +285,7 @@ impl Decoded {
         let Errand { attached, key, marks, done, .. } = errand;
         let then = move |seat| {
             // Nobody to tell means that the request has gone: its seat is given back.
-            let _ = done.send(Ok(Returned { seat, digest, placement, picture, marks }));
+            let _ = done.send(Ok(Returned { seat, digest, placement, picture, look, marks }));
         };
         attached.when_answered(key, seat, Box::new(then));
     }
@@ -284,20 +297,23 @@ fn read_outputs(
     seat: &AnsweredSeat,
     placement: &Placement,
     options: &Options,
-) -> Result<Answer, RequestError> {
+    unsure: bool,
+) -> Result<(Answer, Uncertainty), RequestError> {
     let begun = clock::now();
-    let answer = interpret(&attached.facts, seat, placement, options);
+    let answer = interpret(&attached.facts, seat, placement, options, unsure);
     attached.reading.saw(clock::now().saturating_sub(begun));
     answer
 }
 
-/// Reads a seat's outputs as the model's description says.
+/// Reads a seat's outputs as the model's description says; with `unsure` also how sure a classifier is of all its classes,
+/// whatever the request wants to hear of them.
 fn interpret(
     facts: &ModelFacts,
     seat: &AnsweredSeat,
     placement: &Placement,
     options: &Options,
-) -> Result<Answer, RequestError> {
+    unsure: bool,
+) -> Result<(Answer, Uncertainty), RequestError> {
     let shapes: Vec<Vec<usize>> =
         facts.outputs.iter().enumerate().map(|(j, output)| shape_of(output, seat.output(j))).collect();
     let views: Vec<TensorView<'_>> = facts
@@ -316,7 +332,13 @@ fn interpret(
         Task::Detect => postprocess::detections(spec, &views, placement, options).map(Answer::Detections),
         Task::Classify => postprocess::classes(spec, &views, options).map(Answer::Classes),
     };
-    answer.map_err(|error| {
+    let mut uncertainty = Uncertainty::default();
+    if unsure && spec.task == Task::Classify {
+        let all = Options { score: 0.0, classes: None, top_k: usize::MAX, ..options.clone() };
+        let scores = postprocess::classes(spec, &views, &all).unwrap_or_default();
+        uncertainty = Uncertainty::of(&scores.iter().map(|class| class.score).collect::<Vec<_>>());
+    }
+    answer.map(|answer| (answer, uncertainty)).map_err(|error| {
         tracing::error!(%error, "outputs could not be read");
         Code::EngineFailed.because("the model's outputs are not what its description says")
     })

@@ -4,7 +4,7 @@
 mod whole;
 
 use crate::error::{Code, RequestError};
-use crate::handlers::{Call, about, detect, health, monitoring, pages};
+use crate::handlers::{Call, about, detect, health, monitoring, pages, review};
 use crate::reply::{Outgoing, Reply};
 use crate::request_id;
 use crate::server::Door;
@@ -34,7 +34,7 @@ const POST: &str = "POST, OPTIONS";
 const ANY: &str = "GET, HEAD, POST, OPTIONS";
 
 /// Every route and the methods it knows, for `Allow`, `OPTIONS` and the API description.
-pub const ROUTES: [(&str, &str); 12] = [
+pub const ROUTES: [(&str, &str); 13] = [
     ("/", GET),
     ("/about", GET),
     ("/dashboard", GET),
@@ -45,6 +45,7 @@ pub const ROUTES: [(&str, &str); 12] = [
     ("/metrics", GET),
     ("/openapi.json", GET),
     ("/readyz", GET),
+    ("/review", GET),
     ("/robots.txt", GET),
     ("/stats", GET),
 ];
@@ -53,10 +54,14 @@ pub const ROUTES: [(&str, &str); 12] = [
 const ASSETS: &str = "/assets/";
 const SAMPLES: &str = "/samples/";
 
+/// Below it is what the review's page asks; docs/harvest.md describes it.
+const REVIEW: &str = "/review/api/";
+
 /// The methods of a path that there is.
 fn methods(path: &str) -> Option<&'static str> {
     let route = ROUTES.into_iter().find(|(route, _)| *route == path).map(|(_, methods)| methods);
-    route.or((path.starts_with(ASSETS) || path.starts_with(SAMPLES)).then_some(GET))
+    let review = || path.strip_prefix(REVIEW).map(|path| if review::changes(path) { POST } else { GET });
+    route.or((path.starts_with(ASSETS) || path.starts_with(SAMPLES)).then_some(GET)).or_else(review)
 }
 
 /// Answers a request. Never fails: what goes wrong is a problem document.
@@ -80,7 +85,7 @@ where
         Door::Only | Door::Public => service.access.check(&head, peer, Instant::now()),
     });
     let result = match allowed {
-        Ok(()) => route(service, &Call { id: &id, head: &head, arrived }, body).await,
+        Ok(()) => route(service, &Call { id: &id, head: &head, peer, arrived }, body).await,
         Err(error) => Err(error),
     };
     let mut reply = match result {
@@ -132,6 +137,7 @@ where
     match (method.as_str(), head.uri.path()) {
         ("POST", "/detect") => detect::answer(service, call, body).await,
         ("GET", "/") => pages::page(call, "index.html"),
+        ("GET", "/review") => pages::page(call, "review.html"),
         ("GET", "/robots.txt") => Ok(pages::robots()),
         ("GET", "/healthz" | "/livez") => Ok(health::alive()),
         ("GET", "/readyz") => health::ready(service),
@@ -153,7 +159,13 @@ where
             {
                 return about::sample(service, call, path).await;
             }
-            match methods(path) {
+            let known = methods(path);
+            if let Some(path) = path.strip_prefix(REVIEW)
+                && known.is_some_and(|methods| methods.starts_with(method))
+            {
+                return review::answer(service, call, path, body).await;
+            }
+            match known {
                 Some(methods) if method == "OPTIONS" => Ok(Reply::options(methods)),
                 Some(methods) => Err(RequestError::from(Code::MethodNotAllowed).allow(methods)),
                 None => Err(Code::NotFound.into()),

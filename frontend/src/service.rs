@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::Code;
 use crate::events::Events;
 use crate::inputs::Inputs;
+use crate::keeping::Keeping;
 use crate::link::Link;
 use crate::stats::{self, History, Snapshot};
 use crate::tls::Tls;
@@ -53,6 +54,8 @@ pub struct Service {
     pub access: Access,
     /// Who the service is to its clients; none without TLS.
     pub tls: Option<Tls>,
+    /// What answered pictures are kept with, where there is a folder for them.
+    pub keeping: Option<Keeping>,
     history: Mutex<History>,
     capacity: Mutex<Capacity>,
     phase: watch::Sender<Phase>,
@@ -70,7 +73,15 @@ pub struct Gates {
 
 impl Service {
     /// Puts the parts together.
-    pub fn new(config: Config, slot: u8, board: Board, link: Link, pool: Pool, gates: Gates) -> Arc<Self> {
+    pub fn new(
+        config: Config,
+        slot: u8,
+        board: Board,
+        link: Link,
+        pool: Pool,
+        gates: Gates,
+        keeping: Option<Keeping>,
+    ) -> Arc<Self> {
         let Gates { inputs, access, tls } = gates;
         // One more than threads, so that a thread that is done finds the next picture waiting.
         let pictures = Arc::new(Semaphore::new(pool.threads() + 1));
@@ -89,6 +100,7 @@ impl Service {
             events,
             access,
             tls,
+            keeping,
             history,
             capacity,
             phase,

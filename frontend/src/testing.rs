@@ -5,6 +5,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::error::Code;
 use crate::inputs::Inputs;
+use crate::keeping::Keeping;
 use crate::life;
 use crate::link::Link;
 use crate::server;
@@ -122,12 +123,13 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let address = listener.local_addr().expect("an address");
         let pool = Pool::start(config.frontend.decode_threads as usize).expect("threads");
+        let keeping = Keeping::start(&config.harvest, &name, 0).expect("threads");
         let gates = Gates {
             inputs: Inputs::new(&config.inputs).expect("inputs"),
             access: Access::new(&config.access).expect("keys"),
             tls: Tls::new(&config.tls).expect("an identity"),
         };
-        let service = Service::new(config, 0, board, Link::new(bells.clone(), 0), pool, gates);
+        let service = Service::new(config, 0, board, Link::new(bells.clone(), 0), pool, gates, keeping);
 
         let over = Arc::new(AtomicBool::new(false));
         let engine = Arc::new(Mutex::new(Engine::Answers));

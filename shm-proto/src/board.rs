@@ -215,6 +215,28 @@ figures! {
         ClosedSplit = "closed_split",
         /// Runs that took several threads because nothing else was in service.
         WideBatches = "wide_batches",
+        /// Pictures kept for review.
+        HarvestStored = "harvest_stored",
+        /// Bytes of those.
+        HarvestBytes = "harvest_bytes",
+        /// Pictures whose bytes had been kept before.
+        HarvestDuplicates = "harvest_duplicates",
+        /// Pictures that look like one that had been kept before.
+        HarvestNearDuplicates = "harvest_near_duplicates",
+        /// Pictures over the limits of the rules that chose them.
+        HarvestLimited = "harvest_limited",
+        /// Pictures over their class's quota.
+        HarvestQuota = "harvest_quota",
+        /// Pictures for which there was no room on the disk or under the cap.
+        HarvestNoRoom = "harvest_no_room",
+        /// Pictures that found the queue full.
+        HarvestDropped = "harvest_dropped",
+        /// Pictures that could not be written.
+        HarvestFailed = "harvest_failed",
+        /// Pictures whose request asked for them not to be kept.
+        HarvestOptedOut = "harvest_opted_out",
+        /// Kept pictures that were removed for their age or for room.
+        HarvestRemoved = "harvest_removed",
     }
 }
 

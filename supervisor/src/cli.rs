@@ -39,6 +39,10 @@ pub enum Command {
     /// Write the manual's pages into a folder
     #[command(hide = true)]
     Manual(ManualArgs),
+    /// Make a data set of the pictures that people accepted: YOLO, COCO, ImageFolder or Label Studio
+    Export(ExportArgs),
+    /// Say what another model would have answered to pictures that people looked over
+    Compare(CompareArgs),
     /// A child of the supervisor
     #[command(hide = true)]
     Role(RoleArgs),
@@ -260,6 +264,68 @@ pub struct CompletionsArgs {
 pub struct ManualArgs {
     /// Where to
     pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Folder to make; it must not exist yet
+    pub into: PathBuf,
+    /// yolo, coco, imagefolder or label-studio
+    #[arg(long, value_parser = ["yolo", "coco", "imagefolder", "label-studio"])]
+    pub format: String,
+    /// Folder of the pictures; the configuration's harvest.root if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub root: Option<PathBuf>,
+    /// Share of the pictures that are kept for validation; which ones depends on their bytes alone
+    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = share)]
+    pub validation: f64,
+    /// Pictures in these states, separated by commas: accepted, new, rejected
+    #[arg(long, value_name = "STATES", default_value = "accepted", value_delimiter = ',', value_parser = state)]
+    pub state: Vec<harvest::State>,
+    /// Copy pictures also where they could be linked
+    #[arg(long)]
+    pub copy: bool,
+    /// What comes before a picture's place in Label Studio's tasks; /data/local-files/?d= if not given
+    #[arg(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Folder of the pictures, as the harvest keeps them
+    pub root: PathBuf,
+    /// The .onnx files: the one that serves, and the one that may take its place
+    #[arg(long = "model", value_name = "FILE", required = true, num_args = 1, action = clap::ArgAction::Append)]
+    pub models: Vec<PathBuf>,
+    /// Pictures in these states, separated by commas: accepted, new, rejected
+    #[arg(long, value_name = "STATES", default_value = "accepted", value_delimiter = ',', value_parser = state)]
+    pub state: Vec<harvest::State>,
+    /// A page that shows where the models disagree
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// ONNX Runtime's library
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+    /// Where the models run: cpu, or cuda:0, cuda:1, …
+    #[arg(long, default_value = "cpu")]
+    pub device: engine::Device,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|v| (0.0..=1.0).contains(v))
+        .ok_or_else(|| "write a number from 0 to 1".to_owned())
+}
+
+fn state(text: &str) -> Result<harvest::State, String> {
+    let named = harvest::State::ALL.into_iter().find(|state| state.name() == text.trim());
+    named.ok_or_else(|| "write accepted, new or rejected".to_owned())
 }
 
 #[derive(Debug, Args)]

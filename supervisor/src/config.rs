@@ -44,6 +44,8 @@ pub struct Config {
     pub tls: frontend::tls::TlsConfig,
     /// What frontends give up.
     pub sandbox: frontend::sandbox::SandboxConfig,
+    /// Which answered pictures are kept for review.
+    pub harvest: harvest::Config,
     /// What is logged and how.
     pub log: Log,
 }
@@ -90,6 +92,7 @@ impl Config {
             access: self.access.clone(),
             tls: self.tls.clone(),
             sandbox,
+            harvest: self.harvest.clone(),
             patient,
         }
     }

@@ -6,9 +6,11 @@
 mod batch;
 mod check;
 mod cli;
+mod compare;
 mod config;
 mod core;
 mod driver;
+mod export;
 mod handover;
 mod inspect;
 mod logging;
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
         },
         Command::Completions(args) => manual::completions(args.shell),
         Command::Manual(args) => manual::pages(&args.folder),
+        Command::Export(args) => export::run(&args),
+        Command::Compare(args) => alone().and_then(|()| compare::run(&args)),
         Command::Role(args) => role::run(&args),
     };
     match result {

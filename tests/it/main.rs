@@ -13,6 +13,7 @@ mod dependencies; // which crate may use which
 mod errors; // every refusal: its status, its code, and a service as healthy after as before
 mod fail_points; // kill -9 at every instant of a seat's life
 mod families; // each kind of model answers what its picture says
+mod harvest; // answered pictures kept, sorted, exported
 mod inputs; // five types in every form of arrival give the same detections
 mod malformed; // requests that two readers could take for different ones, and those that never end
 mod monitoring; // alerts and dashboard use names that exist
@@ -21,6 +22,7 @@ mod pages; // what people see, in a real browser
 mod processes; // who runs, who maps what, who replaces whom, how it ends
 mod real_models; // real models on real pictures, against the references
 mod reload; // new configurations and models under load, the standby
+mod review; // pictures sorted in a real browser
 mod sim; // a modelled accelerator, and that everybody says so
 mod start; // what is said when a service cannot start
 mod upgrade; // another program in the same process, under load

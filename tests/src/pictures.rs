@@ -29,6 +29,17 @@ pub fn jpeg() -> Vec<u8> {
     encode(&picture, ImageFormat::Jpeg)
 }
 
+/// A PNG of some 20 KB that no other seed has.
+pub fn textured(seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let picture = RgbImage::from_fn(96, 64, |_, _| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [_, r, g, b] = state.to_le_bytes();
+        Rgb([r, g, b])
+    });
+    encode(&picture, ImageFormat::Png)
+}
+
 fn encode(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).expect("a picture can be encoded");

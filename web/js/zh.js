@@ -4,6 +4,7 @@ export default {
   "Pages": "页面",
   "Demo": "演示",
   "Dashboard": "仪表盘",
+  "Review": "审核",
   "Light or dark": "浅色或深色",
   "connecting": "连接中",
   "ready": "就绪",

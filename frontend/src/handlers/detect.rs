@@ -7,6 +7,7 @@ use super::Call;
 use crate::admission::{self, Admitted};
 use crate::error::{Code, RequestError};
 use crate::inputs::{Asked, Input, InputType, Named, Origin, Room};
+use crate::keeping::{self, Keeping};
 use crate::options::{Choices, Format};
 use crate::pipeline::{self, Answer, Found, Kept, Order};
 use crate::reply::Reply;
@@ -38,6 +39,8 @@ where
     let choices = Choices::parse(call.head.uri.query())?;
     // Refused now if it must be, rather than after the body was read.
     choices.resolve(&admitted.attached.facts.spec, &admitted.attached.labels)?;
+    keeping::check(&call.head.headers)?;
+    let asker = Asker::of(service, call);
     let limit = time_limit(&call.head.headers, service.config.frontend.deadline)?;
     let time = Time {
         end: Instant::now() + limit,
@@ -46,7 +49,7 @@ where
     match service.inputs.receive(call.head, body, time.end).await? {
         (Asked::One(named), room) => {
             let work = async {
-                let answered = detect(service, admitted, call.arrived, named, choices, room, time).await?;
+                let answered = detect(service, admitted, asker, named, choices, room, time).await?;
                 respond(service, call.id, answered).await
             };
             time.limit(work).await
@@ -71,6 +74,21 @@ impl Time {
     }
 }
 
+/// Whose picture it is, and what it may be kept with.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    id: &'a str,
+    arrived: Nanos,
+    keeping: Option<&'a Keeping>,
+}
+
+impl<'a> Asker<'a> {
+    fn of(service: &'a Service, call: &Call<'a>) -> Self {
+        let keeping = service.keeping.as_ref().filter(|keeping| keeping.wants(service, &call.head.headers));
+        Self { id: call.id, arrived: call.arrived, keeping }
+    }
+}
+
 /// A picture that has been through the engine, and its place in the service until it is answered.
 struct Detected<'a> {
     place: Admitted<'a>,
@@ -82,7 +100,7 @@ struct Detected<'a> {
 async fn detect<'a>(
     service: &Arc<Service>,
     mut place: Admitted<'a>,
-    arrived: Nanos,
+    asker: Asker<'_>,
     named: Named,
     mut choices: Choices,
     room: Room,
@@ -94,16 +112,22 @@ async fn detect<'a>(
     count_input(service, &input);
     choices.add(input.options)?;
     let options = choices.resolve(&place.attached.facts.spec, &place.attached.labels)?;
+    let bytes = asker.keeping.map(|_| input.bytes.clone());
+    let score = options.score;
     let order = Order {
         bytes: input.bytes,
         room,
         options,
         keep: choices.format() == Format::Image,
-        arrived,
+        look: asker.keeping.is_some(),
+        arrived: asker.arrived,
         read,
         deadline: time.deadline,
     };
     let found = pipeline::run(service, &place.attached, order).await?;
+    if let (Some(keeping), Some(bytes)) = (asker.keeping, bytes) {
+        keeping.offer(bytes, &place.attached.facts, &found, (asker.id, input.kind), score);
+    }
     Ok(Detected { place, kind: input.kind, found })
 }
 

@@ -25,6 +25,7 @@ fn every_code_is_described_where_its_status_is() {
     let detect = &document["paths"]["/detect"]["post"]["responses"];
     for code in Code::ALL {
         let response = match code {
+            Code::Forbidden => &document["components"]["responses"]["Forbidden"],
             Code::NotFound => &document["components"]["responses"]["NotFound"],
             Code::MethodNotAllowed => &document["components"]["responses"]["MethodNotAllowed"],
             Code::Draining => &document["paths"]["/readyz"]["get"]["responses"]["503"],

@@ -56,6 +56,7 @@ async fn a_kept_picture_keeps_its_permit() {
         room: crate::inputs::roomy(),
         options: Options::of(&attached.facts.spec),
         keep,
+        look: false,
         arrived: now,
         read: now,
         deadline: Nanos::MAX,

@@ -18,7 +18,7 @@ const SHORT_NAMES: [(&str, &str); 6] = [
 ];
 
 /// Keys whose value is a path: in the file it is relative to the file, elsewhere to the current folder.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 12] = [
     "model.path",
     "model.sidecar",
     "model.labels",
@@ -30,6 +30,7 @@ const PATHS: [&str; 11] = [
     "tls.key",
     "sandbox.read",
     "sandbox.write",
+    "harvest.root",
 ];
 
 /// One key set by the environment or a flag.

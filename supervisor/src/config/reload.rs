@@ -12,7 +12,8 @@ const NOT_ENGINE: &str = "engine.standby";
 const NOT_FRONTENDS: &str = "access.admin_listen";
 /// What a new frontend takes up: sections and keys. Everything else belongs to the supervisor and waits for a
 /// restart; so does the form of log lines, which would be two forms in one stream.
-const FRONTENDS: [&str; 7] = ["frontend", "inputs", "images", "access", "tls", "sandbox", "log.level"];
+const FRONTENDS: [&str; 8] =
+    ["frontend", "inputs", "images", "access", "tls", "sandbox", "harvest", "log.level"];
 
 /// The difference between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! are, while the request is one call (PV) and one request (QPS).
 
 use super::document::{self, Document, Documents};
-use super::{Detected, Time, count_answer, detect};
+use super::{Asker, Detected, Time, count_answer, detect};
 use crate::admission::Admitted;
 use crate::error::{Code, RequestError};
 use crate::handlers::Call;
@@ -42,6 +42,7 @@ pub(super) async fn answer(
     }
     let attached = admitted.attached.clone();
     let facts = &attached.facts;
+    let asker = Asker::of(service, call);
     // What the body took is given back with the last of its pictures.
     let room = Arc::new(room);
     let mut places: Vec<_> = (1..pictures.len()).map(|_| admitted.another(service, call.arrived)).collect();
@@ -62,7 +63,7 @@ pub(super) async fn answer(
                             Code::BadParameter.because("format belongs to the request, not to a picture")
                         );
                     }
-                    detect(service, place, call.arrived, named, choices, own, time).await
+                    detect(service, place, asker, named, choices, own, time).await
                 };
                 let Detected { place, kind, found } = time.limit(work).await?;
                 let times = found.marks.times(clock::now());

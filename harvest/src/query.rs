@@ -1,0 +1,204 @@
+//! Looking into the index: a page of pictures by what is asked of them, and how many there are of each kind.
+
+use crate::index::{COLUMNS, Entry, Index, IndexError, State};
+use crate::look::{self, FLAGS};
+use rusqlite::types::Value;
+use rusqlite::{ToSql, params_from_iter};
+use serde::Serialize;
+
+/// Most pictures of a page.
+pub const MOST: usize = 500;
+
+/// What pictures are asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    /// In this state.
+    pub state: State,
+    /// Of this class.
+    pub class: Option<String>,
+    /// With at least this score.
+    pub min_score: Option<f32>,
+    /// With at most this score.
+    pub max_score: Option<f32>,
+    /// From this day on, `2026-11-25`.
+    pub from: Option<String>,
+    /// Until this day.
+    pub to: Option<String>,
+    /// With this flag.
+    pub flag: Option<String>,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The newest first.
+    #[default]
+    Newest,
+    /// The oldest first.
+    Oldest,
+    /// The least sure first.
+    Unsure,
+    /// The surest first.
+    Sure,
+}
+
+/// A page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The pictures.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins; `None` for the last.
+    pub next: Option<String>,
+    /// How many pictures there are on all pages.
+    pub total: u64,
+}
+
+/// How many pictures there are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// By state.
+    pub states: Vec<(&'static str, u64)>,
+    /// By class, most first, in the state that was asked for.
+    pub classes: Vec<(String, u64)>,
+    /// By flag.
+    pub flags: Vec<(&'static str, u64)>,
+    /// By day, newest first.
+    pub dates: Vec<(String, u64)>,
+    /// Bytes of all.
+    pub bytes: u64,
+}
+
+impl Order {
+    const fn column(self) -> (&'static str, bool) {
+        match self {
+            Self::Newest => ("time", true),
+            Self::Oldest => ("time", false),
+            Self::Unsure => ("score", false),
+            Self::Sure => ("score", true),
+        }
+    }
+
+    fn key(self, entry: &Entry) -> String {
+        match self {
+            Self::Newest | Self::Oldest => entry.time.to_string(),
+            // As SQLite holds it: a row must not be found beside itself.
+            Self::Unsure | Self::Sure => f64::from(entry.score).to_string(),
+        }
+    }
+}
+
+impl Filter {
+    fn conditions(&self) -> (String, Vec<Value>) {
+        let mut sql = String::from("state = ?");
+        let mut values = vec![Value::Integer(self.state as i64)];
+        let mut add = |condition: &str, value: Value| {
+            sql.push_str(" AND ");
+            sql.push_str(condition);
+            values.push(value);
+        };
+        if let Some(class) = &self.class {
+            add("class = ?", Value::Text(class.clone()));
+        }
+        if let Some(score) = self.min_score {
+            add("score >= ?", Value::Real(score.into()));
+        }
+        if let Some(score) = self.max_score {
+            add("score <= ?", Value::Real(score.into()));
+        }
+        if let Some(day) = &self.from {
+            add("date >= ?", Value::Text(day.clone()));
+        }
+        if let Some(day) = &self.to {
+            add("date <= ?", Value::Text(day.clone()));
+        }
+        if let Some(flag) = &self.flag {
+            add("flags & ? != 0", Value::Integer(look::flags_of([flag.as_str()]).into()));
+        }
+        (sql, values)
+    }
+}
+
+impl Index {
+    /// A page of pictures, from where `after` says.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn page(
+        &self,
+        filter: &Filter,
+        order: Order,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Page, IndexError> {
+        let (conditions, mut values) = filter.conditions();
+        let total = self.one(&format!("SELECT COUNT(*) FROM pictures WHERE {conditions}"), &values)?;
+
+        let (column, falling) = order.column();
+        let (than, way) = if falling { ("<", "DESC") } else { (">", "ASC") };
+        let mut sql = format!("SELECT {COLUMNS}, n FROM pictures WHERE {conditions}");
+        if let Some((key, n)) = after.and_then(|after| after.rsplit_once('-')) {
+            let (key, n) = (key.parse::<f64>().unwrap_or_default(), n.parse().unwrap_or_default());
+            sql.push_str(&format!(" AND ({column}, n) {than} (?, ?)"));
+            values.extend([Value::Real(key), Value::Integer(n)]);
+        }
+        let most = most.clamp(1, MOST);
+        sql.push_str(&format!(" ORDER BY {column} {way}, n {way} LIMIT {}", most + 1));
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let rows = statement
+            .query_map(params_from_iter(values), |row| Ok((Entry::read(row)?, row.get::<_, i64>(15)?)))?;
+        let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let more = rows.len() > most;
+        rows.truncate(most);
+        let next = rows.last().filter(|_| more).map(|(entry, n)| format!("{}-{n}", order.key(entry)));
+        Ok(Page { entries: rows.into_iter().map(|(entry, _)| entry).collect(), next, total })
+    }
+
+    /// How many pictures there are of each kind; classes, flags and days in one state.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn summary(&self, state: State) -> Result<Summary, IndexError> {
+        let number = state as i64;
+        let groups = |sql: &str| -> Result<Vec<(String, u64)>, IndexError> {
+            let mut statement = self.db.prepare_cached(sql)?;
+            let rows = statement
+                .query_map([number], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0).cast_unsigned())))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        let mut states = Vec::new();
+        for each in State::ALL {
+            let count =
+                self.one("SELECT COUNT(*) FROM pictures WHERE state = ?", &[Value::Integer(each as i64)])?;
+            states.push((each.name(), count));
+        }
+        let mut flags: Vec<(&'static str, u64)> = FLAGS.iter().map(|flag| (*flag, 0)).collect();
+        let by_flags =
+            groups("SELECT CAST(flags AS TEXT), COUNT(*) FROM pictures WHERE state = ? GROUP BY flags")?;
+        for (set, count) in by_flags {
+            for name in look::flag_names(set.parse().unwrap_or_default()) {
+                flags.iter_mut().filter(|(flag, _)| *flag == name).for_each(|(_, sum)| *sum += count);
+            }
+        }
+        Ok(Summary {
+            states,
+            classes: groups(
+                "SELECT class, COUNT(*) AS many FROM pictures WHERE state = ? GROUP BY class ORDER BY many DESC, class",
+            )?,
+            flags: flags.into_iter().filter(|(_, count)| *count > 0).collect(),
+            dates: groups(
+                "SELECT date, COUNT(*) FROM pictures WHERE state = ? GROUP BY date ORDER BY date DESC",
+            )?,
+            bytes: self.bytes()?,
+        })
+    }
+
+    fn one(&self, sql: &str, values: &[Value]) -> Result<u64, IndexError> {
+        let values = values.iter().map(|value| value as &dyn ToSql);
+        let count: i64 =
+            self.db.prepare_cached(sql)?.query_row(params_from_iter(values), |row| row.get(0))?;
+        Ok(count.max(0).cast_unsigned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! Makes the index say what lies in the folders. People may sort pictures with whatever they like: a picture that was moved
+//! is found where it lies, one that was put there is taken in, one that has gone is forgotten.
+
+use crate::files;
+use crate::index::{Entry, Index, IndexError, State, entry, forget, io_error, put};
+use crate::look::{self, Look};
+use crate::naming::{self, INDEX};
+use crate::sidecar::{Class, Review, Sidecar, now};
+use crate::writer::extension;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use vision::decode::{Limits, decode};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Pictures in one transaction.
+const CHUNK: usize = 100;
+/// Age from which a sidecar without a picture is nobody's: the picture follows at once.
+const ABANDONED: Duration = Duration::from_secs(600);
+/// Deepest folder below the root that is looked into.
+const DEEPEST: usize = 8;
+/// What pictures are called.
+const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "pnm", "ppm"];
+
+/// What was changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Pictures that were not in the index, or elsewhere.
+    pub taken_in: u64,
+    /// Pictures that have gone.
+    pub forgotten: u64,
+    /// Files that look like pictures and are none.
+    pub unreadable: u64,
+}
+
+/// Compares index and folders, and mends the index.
+///
+/// # Errors
+/// SQLite's or the file system's.
+pub fn reconcile(index: &mut Index) -> Result<Report, IndexError> {
+    let root = index.root().to_path_buf();
+    let mut known: HashMap<String, PathBuf> = {
+        let mut statement = index.db.prepare("SELECT id, path FROM pictures")?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, PathBuf::from(row.get::<_, String>(1)?))))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    let mut strangers = Vec::new();
+    walk(&root, &mut |path| {
+        let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        if known.get(id).is_some_and(|place| place == path) {
+            known.remove(id);
+        } else {
+            strangers.push(path.to_path_buf());
+        }
+    })?;
+
+    let mut report = Report::default();
+    for chunk in strangers.chunks(CHUNK) {
+        let tx = index.write()?;
+        for path in chunk {
+            match take_in(&tx, &root, path)? {
+                Taken::In => report.taken_in += 1,
+                Taken::NoPicture => report.unreadable += 1,
+                Taken::Known => {}
+            }
+        }
+        tx.commit()?;
+    }
+    let missing: Vec<String> = known.into_keys().collect();
+    for chunk in missing.chunks(CHUNK) {
+        let tx = index.write()?;
+        for id in chunk {
+            // Looked at again, now that nobody moves anything.
+            if entry(&tx, id)?.is_some_and(|entry| !root.join(&entry.path).exists()) {
+                forget(&tx, id)?;
+                report.forgotten += 1;
+            }
+        }
+        tx.commit()?;
+    }
+    if report != Report::default() {
+        let Report { taken_in, forgotten, unreadable } = report;
+        tracing::info!(root = %root.display(), taken_in, forgotten, unreadable, "the index follows the folders");
+    }
+    Ok(report)
+}
+
+enum Taken {
+    In,
+    Known,
+    NoPicture,
+}
+
+/// Takes in a picture that the index does not know there.
+fn take_in(db: &rusqlite::Connection, root: &Path, path: &Path) -> Result<Taken, IndexError> {
+    let (Some((state, class)), true) = (naming::read(path), root.join(path).exists()) else {
+        return Ok(Taken::Known);
+    };
+    let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let known = entry(db, id)?;
+    if let Some(known) = &known
+        && (known.path == path || root.join(&known.path).exists())
+    {
+        // It was moved while we looked; or it is a copy, and an id is one picture's.
+        return Ok(Taken::Known);
+    }
+    let here = root.join(path);
+    let left_behind = known.as_ref().map(|known| root.join(&known.path));
+    let (mut sidecar, mut changed) = match files::read_sidecar(&here) {
+        Ok(sidecar) if sidecar.id == id => (sidecar, false),
+        _ => match left_behind.as_ref().and_then(|old| files::read_sidecar(old).ok()) {
+            Some(sidecar) => (sidecar, true),
+            None => match describe(&here, id, &class) {
+                Some(sidecar) => (sidecar, true),
+                None => return Ok(Taken::NoPicture),
+            },
+        },
+    };
+    if (sidecar.state(), sidecar.top().0) != (state, class.clone()) {
+        // Where it lies is what somebody says of it.
+        let boxes = sidecar.review.take().and_then(|review| review.boxes);
+        let review = Review { state, class: class.clone(), boxes, time: now() };
+        sidecar.review = (state != State::New || sidecar.found_top().0 != class).then_some(review);
+        sidecar.revision += 1;
+        changed = true;
+    }
+    if changed {
+        files::put(root, &files::sidecar_of(path), &sidecar.to_json()).map_err(io_error(&here))?;
+        if let Some(old) = left_behind {
+            let _ = files::remove(&files::sidecar_of(&old)); // an orphan is swept
+        }
+    }
+    put(db, &Entry::of(path, state, &class, &sidecar))?;
+    Ok(Taken::In)
+}
+
+/// The sidecar of a picture that came without one: its folder says what it is.
+fn describe(path: &Path, id: &str, class: &str) -> Option<Sidecar> {
+    let bytes = fs::read(path).ok()?;
+    let picture = decode(&bytes, &Limits::default()).ok()?;
+    let look = Look::of(&picture);
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::now());
+    let time = jiff::Timestamp::try_from(modified).ok()?;
+    let nothing = class == naming::NOTHING;
+    let classes = (!nothing).then(|| vec![Class { label: class.to_owned(), class: None, score: 1.0 }]);
+    Some(Sidecar {
+        schema: crate::sidecar::SCHEMA,
+        id: id.to_owned(),
+        file: path.file_name()?.to_str()?.to_owned(),
+        time: jiff::Timestamp::from_millisecond(time.as_millisecond()).ok()?.to_string(),
+        source: format!("by hand, {}", extension(&bytes)),
+        width: picture.width,
+        height: picture.height,
+        bytes: bytes.len() as u64,
+        hash: format!("{:032x}", xxh3_128(&bytes)),
+        perceptual: look.telling_hash().map_or_else(String::new, |hash| format!("{hash:016x}")),
+        rule: "by hand".to_owned(),
+        flags: look::flag_names(look.flags(picture.width, picture.height))
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        look,
+        classes,
+        ..Sidecar::default()
+    })
+}
+
+/// Shows every picture below the root, by its place; sweeps sidecars whose picture never came.
+pub(crate) fn walk(root: &Path, show: &mut dyn FnMut(&Path)) -> Result<(), IndexError> {
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let here = root.join(&folder);
+        let entries = match fs::read_dir(&here) {
+            Ok(entries) => entries,
+            // It became empty, and was tidied away.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(io_error(&here)(error)),
+        };
+        let mut sidecars = Vec::new();
+        let mut stems = std::collections::HashSet::new();
+        for entry in entries.flatten() {
+            let path = folder.join(entry.file_name());
+            // A link is followed by nobody: it may lead out of the root.
+            let Ok(kind) = entry.file_type() else { continue };
+            let ours = folder.as_os_str().is_empty()
+                && (path == Path::new(INDEX) || path == Path::new(naming::MODELS));
+            let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_lowercase);
+            if kind.is_dir() && !ours && path.components().count() < DEEPEST {
+                folders.push(path);
+            } else if kind.is_file() && !folder.as_os_str().is_empty() {
+                match extension.as_deref() {
+                    Some("json") => sidecars.push(entry),
+                    Some(extension) if EXTENSIONS.contains(&extension) && naming::read(&path).is_some() => {
+                        stems.extend(path.file_stem().map(std::ffi::OsStr::to_os_string));
+                        show(&path);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for sidecar in sidecars {
+            let path = sidecar.path();
+            let old = || sidecar.metadata().and_then(|metadata| metadata.modified());
+            let abandoned = || {
+                old().is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > ABANDONED))
+            };
+            let alone = path.file_stem().is_none_or(|stem| !stems.contains(stem));
+            // Only what we wrote: a stranger's JSON is left alone.
+            if alone && abandoned() && is_ours(&path) {
+                let _ = fs::remove_file(&path); // tried again in an hour
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    fs::read(path)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Sidecar>(&text).ok())
+        .is_some_and(|s| s.id == stem)
+}
+
+#[cfg(test)]
+mod tests;

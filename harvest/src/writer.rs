@@ -1,0 +1,550 @@
+//! From an answered request to a file: a bounded queue, and one thread of low priority behind it that weeds out what is
+//! there already or is not wanted any more, and writes the rest.
+//!
+//! Nothing that happens here is the request's business: what cannot be kept is counted, said once a minute, and gone.
+
+use crate::config::{Config, Rule};
+use crate::files;
+use crate::index::{self, Entry, Index, IndexError, State};
+use crate::keep;
+use crate::look::{self, Look};
+use crate::naming::{self, MODELS};
+use crate::rules::{self, Hit, Subject};
+use crate::sidecar::{self, Sidecar, Uncertainty};
+use bytes::Bytes;
+use rusqlite::{Transaction, params};
+use serde_json::json;
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use ulid::Ulid;
+use vision::decode::{Format, sniff};
+use vision::model::{ModelFacts, ModelSpec};
+use vision::postprocess::{Class, Detection};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// After the first picture, how long the thread waits for more: a transaction for many costs as much as one for one, and
+/// a thread that sleeps by the clock needs no request to wake it.
+const GATHER: Duration = Duration::from_millis(50);
+/// Most pictures of a transaction.
+const BATCH: usize = 32;
+/// Time between two tries to open an index that could not be opened.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Time between two looks at how much room there is.
+const ROOM_EVERY: Duration = Duration::from_secs(1);
+/// How long the end of the process waits for what is queued.
+const LEAVE: Duration = Duration::from_secs(3);
+/// Time between two complaints.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What became of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was kept, and has so many bytes.
+    Stored(u64),
+    /// Its bytes were there already.
+    Duplicate,
+    /// It looks like one that was there already.
+    NearDuplicate,
+    /// All rules that chose it have had their share.
+    Limited,
+    /// Its class has had its share.
+    Quota,
+    /// The folder or the disk is as full as it may be.
+    NoRoom,
+    /// The queue was full.
+    Dropped,
+    /// It could not be written.
+    Failed,
+    /// An old one was removed to make room, or because its time was over.
+    Removed,
+}
+
+/// What was found in a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A detector's.
+    Detections(Vec<Detection>),
+    /// A classifier's, with how sure it was of all its classes.
+    Classes(Vec<Class>, Uncertainty),
+}
+
+/// A picture that was answered, with all that is worth keeping about it.
+#[derive(Clone, Debug)]
+pub struct Specimen {
+    /// The file as it came.
+    pub bytes: Bytes,
+    /// Columns, as a person sees it.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// What it looks like.
+    pub look: Look,
+    /// The rules that chose it.
+    pub rules: u32,
+    /// The request's id.
+    pub request: String,
+    /// How it came.
+    pub source: &'static str,
+    /// The model.
+    pub facts: Arc<ModelFacts>,
+    /// What was found.
+    pub answer: Answer,
+    /// Lowest score that was asked for.
+    pub score: f32,
+    /// Times of the stages in milliseconds.
+    pub timing: Vec<(&'static str, f64)>,
+}
+
+/// Where events are counted.
+pub type Count = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// The way in. Dropping it writes what is queued, within a few seconds.
+pub struct Harvest {
+    config: Config,
+    sender: Option<SyncSender<(Specimen, jiff::Timestamp)>>,
+    queued: Arc<AtomicU64>,
+    count: Count,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    done: Mutex<Receiver<()>>,
+    _keeper: keep::Keeper,
+}
+
+impl Harvest {
+    /// Starts the threads. The folder need not be there or writable yet.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(config: Config, count: Count) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::sync_channel(config.queue);
+        let (finished, done) = mpsc::channel();
+        let queued = Arc::new(AtomicU64::new(0));
+        let keeper = keep::Keeper::start(config.clone(), count.clone())?;
+        let mut writer = Writer {
+            config: config.clone(),
+            queued: queued.clone(),
+            count: count.clone(),
+            index: None,
+            tried: None,
+            memory: Memory::default(),
+            room: None,
+            complaint: Complaint::default(),
+            models: HashSet::new(),
+        };
+        let thread = std::thread::Builder::new().name("harvest".to_owned()).spawn(move || {
+            step_back();
+            writer.run(&receiver);
+            let _ = finished.send(()); // nobody may be waiting
+        })?;
+        Ok(Self {
+            config,
+            sender: Some(sender),
+            queued,
+            count,
+            writer: Mutex::new(Some(thread)),
+            done: Mutex::new(done),
+            _keeper: keeper,
+        })
+    }
+
+    /// Whether pictures are kept.
+    pub fn is_on(&self) -> bool {
+        self.config.enabled
+    }
+
+    /// The rules that choose a picture with this answer; 0 for none.
+    pub fn choose(&self, spec: &ModelSpec, answer: &Answer) -> u32 {
+        let labels: Vec<_> = match answer {
+            Answer::Detections(found) => found.iter().map(|d| (spec.label(d.class), d.score)).collect(),
+            Answer::Classes(found, _) => found.iter().map(|c| (spec.label(c.class), c.score)).collect(),
+        };
+        let hits: Vec<Hit<'_>> = labels.iter().map(|(label, score)| Hit { label, score: *score }).collect();
+        let uncertainty = match answer {
+            Answer::Classes(_, uncertainty) => Some(*uncertainty),
+            Answer::Detections(_) => None,
+        };
+        rules::choose(&self.config.rules, &Subject { hits: &hits, uncertainty }, &mut fastrand::Rng::new())
+    }
+
+    /// Hands a picture over. Never waits.
+    pub fn offer(&self, specimen: Specimen) {
+        let bytes = specimen.bytes.len() as u64;
+        // A count of bytes held: no memory hangs on it.
+        let full = self.queued.fetch_add(bytes, Relaxed) + bytes > self.config.queue_bytes;
+        let sent = match &self.sender {
+            Some(sender) if !full => sender.try_send((specimen, jiff::Timestamp::now())),
+            _ => Err(TrySendError::Full((specimen, jiff::Timestamp::now()))),
+        };
+        if sent.is_err() {
+            self.queued.fetch_sub(bytes, Relaxed);
+            (self.count)(Event::Dropped);
+        }
+    }
+}
+
+impl Drop for Harvest {
+    fn drop(&mut self) {
+        self.sender = None;
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(LEAVE);
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (done, thread) {
+            (Ok(()), Some(thread)) => drop(thread.join()),
+            // A disk that hangs does not keep the process from ending: files are whole or not there.
+            _ => tracing::warn!("pictures were still waiting to be kept when the process ended"),
+        }
+    }
+}
+
+/// Takes a place behind all that answers requests.
+pub(crate) fn step_back() {
+    // Of this thread only; a sandbox that forbids it costs a little speed, no more.
+    let _ = rustix::process::setpriority_process(None, 10);
+}
+
+/// Says something at most once a minute, with how often it would have been said.
+#[derive(Debug, Default)]
+pub(crate) struct Complaint {
+    last: Option<Instant>,
+    kept: u64,
+}
+
+impl Complaint {
+    pub(crate) fn say(&mut self, root: &Path, why: &dyn std::fmt::Display) {
+        self.kept += 1;
+        if self.last.is_none_or(|last| last.elapsed() >= SILENCE) {
+            tracing::warn!(root = %root.display(), error = %why, times = self.kept, "pictures cannot be kept");
+            (self.last, self.kept) = (Some(Instant::now()), 0);
+        }
+    }
+}
+
+/// Perceptual hashes of the last pictures.
+#[derive(Debug, Default)]
+struct Memory {
+    last: i64,
+    hashes: VecDeque<u64>,
+}
+
+impl Memory {
+    /// Takes up what any process kept since.
+    fn catch_up(&mut self, index: &Index, most: usize) -> Result<(), IndexError> {
+        let sql = "SELECT n, perceptual FROM (SELECT n, perceptual FROM pictures WHERE n > ?1 ORDER BY n DESC LIMIT ?2) ORDER BY n";
+        let mut statement = index.db.prepare_cached(sql)?;
+        let rows = statement.query_map(params![self.last, most as i64], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
+        })?;
+        for row in rows {
+            let (n, hash) = row?;
+            self.last = n;
+            self.hashes.extend(hash.map(i64::cast_unsigned));
+        }
+        let extra = self.hashes.len().saturating_sub(most);
+        self.hashes.drain(..extra);
+        Ok(())
+    }
+}
+
+/// The room there was when it was last looked at.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    at: Instant,
+    /// Bytes that may still come.
+    left: u64,
+}
+
+struct Writer {
+    config: Config,
+    queued: Arc<AtomicU64>,
+    count: Count,
+    index: Option<Index>,
+    tried: Option<Instant>,
+    memory: Memory,
+    room: Option<Room>,
+    complaint: Complaint,
+    models: HashSet<String>,
+}
+
+impl Writer {
+    fn run(&mut self, receiver: &Receiver<(Specimen, jiff::Timestamp)>) {
+        while let Ok(first) = receiver.recv() {
+            std::thread::sleep(GATHER);
+            let mut batch = vec![first];
+            loop {
+                batch.extend(receiver.try_iter().take(BATCH - batch.len()));
+                let (all, bytes) =
+                    (batch.len(), batch.iter().map(|(s, _)| s.bytes.len() as u64).sum::<u64>());
+                self.keep(std::mem::take(&mut batch));
+                self.queued.fetch_sub(bytes, Relaxed);
+                if all < BATCH {
+                    break;
+                }
+                match receiver.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, batch: Vec<(Specimen, jiff::Timestamp)>) {
+        let all = batch.len();
+        match self.try_keep(batch) {
+            Ok(events) => events.into_iter().for_each(|event| (self.count)(event)),
+            Err(error) => {
+                (0..all).for_each(|_| (self.count)(Event::Failed));
+                self.complaint.say(&self.config.root, &error);
+                self.index = None;
+            }
+        }
+    }
+
+    fn try_keep(&mut self, batch: Vec<(Specimen, jiff::Timestamp)>) -> Result<Vec<Event>, IndexError> {
+        let root = self.config.root.clone();
+        let mut index = match self.index.take() {
+            Some(index) => index,
+            None => self.open(&root)?,
+        };
+        self.memory.catch_up(&index, self.config.remember)?;
+        self.look_for_room(&index)?;
+        let mut written = Vec::new();
+        let result = self.keep_all(&mut index, &root, batch, &mut written);
+        if result.is_err() {
+            // Without their rows nobody would know of them.
+            written.iter().for_each(|path: &PathBuf| {
+                let _ = files::remove(path); // the scan finds what stays
+                let _ = files::remove(&files::sidecar_of(path));
+            });
+        }
+        self.index = Some(index);
+        result
+    }
+
+    fn open(&mut self, root: &Path) -> Result<Index, IndexError> {
+        if self.tried.is_some_and(|tried| tried.elapsed() < AGAIN) {
+            let source = io::Error::other("the folder could not be used a moment ago");
+            return Err(IndexError::Io { path: root.to_path_buf(), source });
+        }
+        let opened = Index::open(root);
+        self.tried = opened.is_err().then(Instant::now);
+        opened
+    }
+
+    fn keep_all(
+        &mut self,
+        index: &mut Index,
+        root: &Path,
+        batch: Vec<(Specimen, jiff::Timestamp)>,
+        written: &mut Vec<PathBuf>,
+    ) -> Result<Vec<Event>, IndexError> {
+        let tx = index.write()?;
+        let mut events = Vec::with_capacity(batch.len());
+        let mut fresh: Vec<u64> = Vec::new();
+        for (specimen, time) in batch {
+            let sidecar = describe(&specimen, time);
+            let perceptual = specimen.look.telling_hash();
+            match self.judge(&tx, &sidecar, perceptual, &fresh, &specimen)? {
+                Err(event) => events.push(event),
+                Ok(rule) => {
+                    let sidecar = Sidecar { rule, ..sidecar };
+                    let path = index::place(&sidecar);
+                    match self.write(root, &path, &sidecar, &specimen) {
+                        Ok(()) => {
+                            written.push(root.join(&path));
+                            let (class, _) = sidecar.top();
+                            let entry =
+                                Entry { perceptual, ..Entry::of(&path, State::New, &class, &sidecar) };
+                            index::put(&tx, &entry)?;
+                            fresh.extend(perceptual);
+                            self.room
+                                .iter_mut()
+                                .for_each(|room| room.left = room.left.saturating_sub(sidecar.bytes));
+                            events.push(Event::Stored(sidecar.bytes));
+                        }
+                        Err(error) => {
+                            self.complaint.say(root, &error);
+                            events.push(Event::Failed);
+                        }
+                    }
+                }
+            }
+        }
+        tx.commit()?;
+        Ok(events)
+    }
+
+    /// The rule by which a picture is kept, or why it is not.
+    fn judge(
+        &self,
+        tx: &Transaction<'_>,
+        sidecar: &Sidecar,
+        perceptual: Option<u64>,
+        fresh: &[u64],
+        specimen: &Specimen,
+    ) -> Result<Result<String, Event>, IndexError> {
+        let config = &self.config;
+        let at_least = |sql: &str, params: &[&dyn rusqlite::ToSql], many: u64| -> Result<bool, IndexError> {
+            // Counting ends where the answer is known.
+            let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM pictures WHERE {sql} LIMIT {many})");
+            let count: i64 = tx.prepare_cached(&sql)?.query_row(params, |row| row.get(0))?;
+            Ok(count.max(0).cast_unsigned() >= many)
+        };
+        if config.drop_duplicates && at_least("hash = ?1", &[&sidecar.hash], 1)? {
+            return Ok(Err(Event::Duplicate));
+        }
+        if config.drop_near_duplicates
+            && let Some(hash) = perceptual
+            && self
+                .memory
+                .hashes
+                .iter()
+                .chain(fresh)
+                .any(|other| (hash ^ other).count_ones() <= config.near_distance)
+        {
+            return Ok(Err(Event::NearDuplicate));
+        }
+        let now = sidecar.millis();
+        let mut chosen = None;
+        for (number, rule) in
+            config.rules.iter().enumerate().filter(|(number, _)| specimen.rules & 1 << number != 0)
+        {
+            let mut within = true;
+            for limit in &rule.limits {
+                let since = now - limit.period.millis();
+                within &= limit.value > 0
+                    && !at_least("rule = ?1 AND time > ?2", &[&rule.name(), &since], limit.value)?;
+            }
+            if within {
+                chosen = Some(number);
+                break;
+            }
+        }
+        let rule = match (chosen, config.rules.is_empty()) {
+            (Some(number), _) => config.rules.get(number).map_or("all", Rule::name).to_owned(),
+            (None, true) => "all".to_owned(),
+            (None, false) => return Ok(Err(Event::Limited)),
+        };
+        let (class, _) = sidecar.top();
+        let day_ago = now - 86_400_000;
+        let full = config.per_class_daily > 0
+            && at_least("class = ?1 AND time > ?2", &[&class, &day_ago], config.per_class_daily)?
+            || config.per_class_waiting > 0
+                && at_least("state = 0 AND class = ?1", &[&class], config.per_class_waiting)?;
+        if full {
+            return Ok(Err(Event::Quota));
+        }
+        if self.room.is_some_and(|room| room.left < sidecar.bytes) {
+            return Ok(Err(Event::NoRoom));
+        }
+        Ok(Ok(rule))
+    }
+
+    /// The sidecar comes first: a picture that is seen has one.
+    fn write(&mut self, root: &Path, path: &Path, sidecar: &Sidecar, specimen: &Specimen) -> io::Result<()> {
+        if !self.models.contains(&sidecar.model.version) {
+            describe_model(root, &specimen.facts)?;
+            self.models.insert(sidecar.model.version.clone());
+        }
+        files::put(root, &files::sidecar_of(path), &sidecar.to_json())?;
+        files::put(root, path, &specimen.bytes).inspect_err(|_| {
+            let _ = files::remove(&root.join(files::sidecar_of(path))); // swept later otherwise
+        })
+    }
+
+    fn look_for_room(&mut self, index: &Index) -> Result<(), IndexError> {
+        if self.room.is_some_and(|room| room.at.elapsed() < ROOM_EVERY) {
+            return Ok(());
+        }
+        let root = index.root();
+        let disk = rustix::fs::statvfs(root)
+            .map_err(|error| IndexError::Io { path: root.to_path_buf(), source: error.into() })?;
+        let free = (disk.f_bavail * disk.f_frsize).saturating_sub(self.config.min_free);
+        let left = self.config.max_bytes.saturating_sub(index.bytes()?);
+        self.room = Some(Room { at: Instant::now(), left: free.min(left) });
+        Ok(())
+    }
+}
+
+/// A picture's sidecar, but for the rule.
+fn describe(specimen: &Specimen, time: jiff::Timestamp) -> Sidecar {
+    let Specimen { bytes, width, height, look, facts, answer, .. } = specimen;
+    let spec = &facts.spec;
+    let id = Ulid::generate().to_string();
+    let (mut detections, mut classes, mut uncertainty) = (None, None, None);
+    match answer {
+        Answer::Detections(found) => {
+            let found = found.iter().map(|d| sidecar::Found {
+                label: spec.label(d.class).into_owned(),
+                class: Some(d.class),
+                score: d.score,
+                corners: d.bbox,
+            });
+            detections = Some(found.collect());
+        }
+        Answer::Classes(found, sure) => {
+            let found = found.iter().map(|c| sidecar::Class {
+                label: spec.label(c.class).into_owned(),
+                class: Some(c.class),
+                score: c.score,
+            });
+            (classes, uncertainty) = (Some(found.collect()), Some(*sure));
+        }
+    }
+    Sidecar {
+        schema: sidecar::SCHEMA,
+        file: format!("{id}.{}", extension(bytes)),
+        id,
+        time: jiff::Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time).to_string(),
+        request: specimen.request.clone(),
+        source: specimen.source.to_owned(),
+        model: sidecar::ModelName { name: spec.name.clone(), version: facts.version.clone() },
+        width: *width,
+        height: *height,
+        bytes: bytes.len() as u64,
+        hash: format!("{:032x}", xxh3_128(bytes)),
+        perceptual: look.telling_hash().map_or_else(String::new, |hash| format!("{hash:016x}")),
+        rule: String::new(),
+        flags: look::flag_names(look.flags(*width, *height)).into_iter().map(str::to_owned).collect(),
+        look: *look,
+        score: specimen.score,
+        detections,
+        classes,
+        uncertainty,
+        timing_ms: specimen.timing.iter().map(|(name, ms)| ((*name).to_owned(), *ms)).collect(),
+        review: None,
+        revision: 0,
+    }
+}
+
+/// The extension of a picture file, by its first bytes.
+pub(crate) fn extension(bytes: &[u8]) -> &'static str {
+    match sniff(bytes) {
+        Some(Format::Jpeg) => "jpg",
+        Some(Format::Png) => "png",
+        Some(Format::WebP) => "webp",
+        Some(Format::Gif) => "gif",
+        Some(Format::Bmp) => "bmp",
+        Some(Format::Tiff) => "tif",
+        Some(Format::Pnm) => "pnm",
+        None => "bin",
+    }
+}
+
+/// Leaves word of a model's classes, in the model's order: exports number them so.
+fn describe_model(root: &Path, facts: &ModelFacts) -> io::Result<()> {
+    let place = Path::new(MODELS).join(format!("{}.json", naming::folder(&facts.version)));
+    if root.join(&place).exists() {
+        return Ok(());
+    }
+    let spec = &facts.spec;
+    let document = json!({ "name": spec.name, "version": facts.version, "task": spec.task, "labels": spec.labels,
+        "since": sidecar::now() });
+    files::put(root, &place, format!("{document:#}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests;
