@@ -149,7 +149,7 @@ export class Grid {
       ondblclick: () => this.onOpen(),
     },
     h("div", { className: "thumb" },
-      h("div", { className: "fit", style: { aspectRatio: `${picture.width || 4} / ${picture.height || 3}` } },
+      h("div", { className: "fit" },
         h("img", { src: thumb(picture.id), loading: "lazy", decoding: "async", alt: "" }), frame)),
     h("p", {}, h("i", { style: { background: classColour(picture.class) } }), h("b", {}, className(picture.class)),
       h("span", { className: "soft number" }, facts.filter(Boolean).join(" · "))));
