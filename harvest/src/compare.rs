@@ -235,7 +235,7 @@ pub fn moves(samples: &[Sample]) -> Vec<(String, String, usize)> {
         }
     }
     let mut moves: Vec<_> = counts.into_iter().map(|((a, b), many)| (a, b, many)).collect();
-    moves.sort_by(|a, b| b.2.cmp(&a.2));
+    moves.sort_by_key(|moved| std::cmp::Reverse(moved.2));
     moves
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 fn reviewed(classify: bool) -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder");
     let made = |k: usize| {
-        let (id, class) = (format!("P{k:02}"), if k % 3 == 0 { "cat" } else { "dog" });
+        let (id, class) = (format!("P{k:02}"), if k.is_multiple_of(3) { "cat" } else { "dog" });
         if classify { classified(&id, class, 0.5) } else { detected(&id, class, 0.5) }
     };
     let mut index = index(root.path(), &(0..33).map(made).collect::<Vec<_>>());
