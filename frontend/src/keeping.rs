@@ -37,16 +37,14 @@ pub fn check(headers: &HeaderMap) -> Result<(), RequestError> {
 }
 
 impl Keeping {
-    /// Starts the harvest, where a folder is configured, counting on the board of this name.
+    /// Starts the harvest, where a folder is configured, counting on this view of the board.
     ///
     /// # Errors
-    /// When the system gives no threads, or the board is not there any more.
-    pub fn start(config: &harvest::Config, board: &str, slot: u8) -> io::Result<Option<Self>> {
+    /// When the system gives no threads.
+    pub fn start(config: &harvest::Config, board: Board, slot: u8) -> io::Result<Option<Self>> {
         if config.root.as_os_str().is_empty() {
             return Ok(None);
         }
-        // A view of its own: the threads may outlive the service by a moment.
-        let board = Board::open(board).map_err(io::Error::other)?;
         let count = move |event: Event| {
             let process = board.frontend(slot);
             let counter = match event {

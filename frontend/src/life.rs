@@ -178,11 +178,13 @@ impl Frontend {
             access: Access::new(&config.access)?,
             tls: Tls::new(&config.tls)?,
         };
+        // The harvest's threads may outlive the service by a moment, so they have a view of their own.
+        let figures = Board::open(&boot.board)?;
         Keeping::make_room(&config.harvest);
         board.frontend(boot.slot).set_guards(sandbox::enter(&config.open()));
         let pool = Pool::start(threads).map_err(system("no threads to decode with"))?;
         let link = Link::new(bells.clone(), boot.slot);
-        let keeping = Keeping::start(&config.harvest, &boot.board, boot.slot)
+        let keeping = Keeping::start(&config.harvest, figures, boot.slot)
             .map_err(system("no thread to keep pictures with"))?;
         let service = Service::new(config, boot.slot, board, link, pool, gates, keeping);
         let owner = Owner { slot: boot.slot, generation: boot.generation };

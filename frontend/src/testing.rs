@@ -123,7 +123,8 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let address = listener.local_addr().expect("an address");
         let pool = Pool::start(config.frontend.decode_threads as usize).expect("threads");
-        let keeping = Keeping::start(&config.harvest, &name, 0).expect("threads");
+        let keeping =
+            Keeping::start(&config.harvest, Board::open(&name).expect("the board"), 0).expect("threads");
         let gates = Gates {
             inputs: Inputs::new(&config.inputs).expect("inputs"),
             access: Access::new(&config.access).expect("keys"),
