@@ -28,8 +28,10 @@ fn a_run_takes_the_time_of_the_curve_and_batches_as_it_says() {
     let begun = Instant::now();
     for _ in 0..5 {
         let answer = client.detect(&plain([255, 0, 0])).ok();
-        let infer = answer["timing_ms"]["infer"].as_f64().expect("a time");
-        assert!(infer >= 29.0, "{answer:#}");
+        // The modelled run begins when the batch is formed; a thread that comes late shows the rest as queue.
+        let times = &answer["timing_ms"];
+        let run = times["queue"].as_f64().zip(times["infer"].as_f64()).map(|(queue, infer)| queue + infer);
+        assert!(run.expect("both times") >= 29.0, "{answer:#}");
     }
     assert!(begun.elapsed().as_millis() >= 150);
     std::thread::scope(|scope| {
