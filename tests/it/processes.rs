@@ -162,7 +162,10 @@ fn children_leave_with_a_killed_supervisor_and_the_next_start_cleans_up() {
 
 #[test]
 fn sigterm_finishes_what_is_in_flight_and_leaves_nothing_behind() {
-    let mut service = Service::start(&(with_model("slow") + "[engine]\nlanes = 1\n"));
+    // So slow that the sixth request comes while the first is in flight, whatever else the machine does.
+    let slow = "[engine]\ndevice = \"sim\"\nlanes = 1\nmax_batch = 1\n\
+                [engine.sim]\ncurve = [{ images = 1, time = \"500ms\" }]\n[frontend]\nrt_target = \"0s\"\n";
+    let mut service = Service::start(&(with_model("yolov8") + slow));
     let everybody: Vec<Pid> = service.frontends().into_iter().chain([service.engine()]).collect();
     let board = service.board();
     std::thread::scope(|scope| {
