@@ -22,6 +22,7 @@ fn every_code_has_its_contracted_status() {
         ("url_failed", 502),
         ("url_timeout", 504),
         ("path_forbidden", 403),
+        ("forbidden", 403),
         ("not_found", 404),
         ("method_not_allowed", 405),
         ("request_timeout", 408),
