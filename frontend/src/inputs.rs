@@ -29,6 +29,12 @@ use bytes::Bytes;
 use http::request::Parts;
 use tokio::time::Instant;
 
+/// What is fuzzed by itself.
+#[cfg(fuzzing)]
+pub use self::{
+    base64::decode as decode_base64,
+    url::{Policy, Target},
+};
 pub use address::Addresses;
 pub use budget::Room;
 pub use config::{InputsConfig, InputsError, PathConfig, UrlConfig};
@@ -121,19 +127,14 @@ impl Inputs {
         let mut room = self.room();
         let intake = Intake::new(&head.headers, body, limits, deadline, &mut room)?;
         if let MediaType::Multipart(boundary) = &media_type {
-            let named = multipart::read(boundary, intake, kind).await?;
-            return Ok((Asked::One(named), room));
+            let form = multipart::read(boundary, intake, kind).await?;
+            let is_long = form.text_length() > LONG_BODY;
+            return take_apart(is_long, room, move || form.named().map(Asked::One)).await;
         }
         let body = intake.whole().await?;
         let most = self.max_images;
-        if body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw) {
-            // The room goes along: the thread goes on when the client has gone.
-            tokio::task::spawn_blocking(move || media_type.parse(body, kind, most).map(|asked| (asked, room)))
-                .await
-                .map_err(|_| Code::Internal.because("the body could not be taken apart"))?
-        } else {
-            Ok((media_type.parse(body, kind, most)?, room))
-        }
+        let is_long = body.len() > LONG_BODY && !matches!(media_type, MediaType::Raw);
+        take_apart(is_long, room, move || media_type.parse(body, kind, most)).await
     }
 
     /// Turns what a request names into bytes: fetches an address, reads a file.
@@ -171,6 +172,20 @@ impl Inputs {
         }
         Ok((Input { kind, bytes, options, fetched: origin }, room))
     }
+}
+
+/// Takes a body apart: a long one on a blocking thread, with its room, since the thread goes on when the client has gone.
+async fn take_apart(
+    is_long: bool,
+    room: Room,
+    work: impl FnOnce() -> Result<Asked, RequestError> + Send + 'static,
+) -> Result<(Asked, Room), RequestError> {
+    if !is_long {
+        return Ok((work()?, room));
+    }
+    tokio::task::spawn_blocking(move || work().map(|asked| (asked, room)))
+        .await
+        .map_err(|_| Code::Internal.because("the body could not be taken apart"))?
 }
 
 /// Room as if nobody else wanted any.

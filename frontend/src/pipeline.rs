@@ -18,11 +18,11 @@ use shm_proto::board::{Counter, Stage};
 use shm_proto::clock::{self, Nanos};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use vision::decode::{DecodeError, Extent, decode_reduced};
+use vision::decode::{DecodeError, Extent, Wanted, decode_reduced};
 use vision::model::{ModelFacts, OutputFacts, Task};
 use vision::picture::Picture;
 use vision::postprocess::{self, Class, Detection, Options};
-use vision::preprocess::{Placement, reduction, write_tensor_of};
+use vision::preprocess::{Placement, wanted, write_tensor_of};
 use vision::tensor::TensorView;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -236,8 +236,9 @@ impl Errand {
         let input = &self.attached.facts.spec.input;
         // A picture that is wanted back is wanted whole.
         let is_whole = self.keep || !images.reduce;
-        let fit = |width, height| if is_whole { 1 } else { reduction(width, height, input) };
-        let extent = match decode_reduced(bytes, &images.limits(), &fit, &mut bench.buffers, &mut picture) {
+        let wanted = |width, height| if is_whole { Wanted::Whole } else { wanted(width, height, input) };
+        let extent = match decode_reduced(bytes, &images.limits(), &wanted, &mut bench.buffers, &mut picture)
+        {
             Ok(extent) => extent,
             Err(error) => {
                 bench.keep(picture);

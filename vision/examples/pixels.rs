@@ -10,7 +10,7 @@ use vision::decode::{Buffers, Limits, decode, decode_into, decode_reduced};
 use vision::draw::{Annotation, annotate, encode_png};
 use vision::model::{Anchor, Channels, Filter, InputSpec, Layout, Resize};
 use vision::picture::Picture;
-use vision::preprocess::{Scratch, reduction, write_tensor, write_tensor_of};
+use vision::preprocess::{Scratch, wanted, write_tensor, write_tensor_of};
 use vision::tensor::Element;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,8 +77,8 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
         write_tensor(&picture, &input, &mut scratch, &mut out)?;
         let full = begin.elapsed();
         let begin = Instant::now();
-        let fit = |width, height| reduction(width, height, &input);
-        let extent = decode_reduced(&bytes, &limits, &fit, &mut buffers, &mut picture)?;
+        let wanted = |width, height| wanted(width, height, &input);
+        let extent = decode_reduced(&bytes, &limits, &wanted, &mut buffers, &mut picture)?;
         write_tensor_of(&picture, &extent, &input, &mut scratch, &mut out)?;
         let reduced = begin.elapsed();
         println!("[{}, {}]", full.as_secs_f64() * 1e3, reduced.as_secs_f64() * 1e3);

@@ -1,7 +1,7 @@
 //! Bytes of an image file to a [`Picture`], within limits that are checked before anything is allocated.
 //!
 //! The first bytes decide the format, never a name or a content type. `jpeg` surveys and decodes JPEG, `raster`
-//! every other format through the `image` crate, `riff` looks over a WebP file before that, `rgb` brings any pixel layout to RGB in place and `orient`
+//! every other format through the `image` crate, `riff` looks over a WebP file and `ifd` a TIFF file before that, `rgb` brings any pixel layout to RGB in place and `orient`
 //! turns the result as EXIF says. Alpha is dropped, not blended; 16 bits keep their high byte; the first frame
 //! of an animation is the picture; colour profiles are not applied.
 //!
@@ -9,6 +9,7 @@
 
 mod extent;
 mod format;
+mod ifd;
 mod jpeg;
 mod orient;
 mod raster;
@@ -16,9 +17,11 @@ mod rgb;
 mod riff;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 pub use extent::Extent;
 pub use format::{Format, sniff};
+pub use wanted::Wanted;
 
 use crate::picture::Picture;
 use image::metadata::Orientation;
@@ -164,17 +167,16 @@ pub fn decode_into(bytes: &[u8], limits: &Limits, picture: &mut Picture) -> Resu
     guarded(bytes, limits, picture, None).map(drop)
 }
 
-/// Decodes as [`decode_into`], to a half, a quarter or an eighth of the sides where the format can do that at less cost and
-/// `fit` allows it. `fit` is given the size of the whole picture as a person sees it and says what its sides may be divided
-/// by. Returns what of the whole the picture is.
+/// Decodes as [`decode_into`], but no more than is wanted where the format can do that at less cost. `wanted` is given the size
+/// of the whole picture as a person sees it. Returns what of the whole the picture is.
 pub fn decode_reduced(
     bytes: &[u8],
     limits: &Limits,
-    fit: &dyn Fn(u32, u32) -> u32,
+    wanted: &dyn Fn(u32, u32) -> Wanted,
     buffers: &mut Buffers,
     picture: &mut Picture,
 ) -> Result<Extent, DecodeError> {
-    let mut reduce = Reduce { fit, buffers };
+    let mut reduce = Reduce { wanted, buffers };
     guarded(bytes, limits, picture, Some(&mut reduce))
 }
 
@@ -199,18 +201,34 @@ impl Buffers {
 
 /// Leave to decode less than the whole.
 struct Reduce<'a> {
-    fit: &'a dyn Fn(u32, u32) -> u32,
+    wanted: &'a dyn Fn(u32, u32) -> Wanted,
     buffers: &'a mut Buffers,
 }
 
 impl Reduce<'_> {
-    /// What the sides of a picture that is stored as `width × height` may be divided by: 1, 2, 4 or 8.
-    fn by(&self, width: u32, height: u32, orientation: Orientation) -> u32 {
-        let most = match orient::swaps_sides(orientation) {
-            true => (self.fit)(height, width),
-            false => (self.fit)(width, height),
-        };
-        [8, 4, 2].into_iter().find(|by| *by <= most).unwrap_or(1)
+    /// What is wanted of a picture that is stored as `width × height`, in columns and rows as they are stored; divided by 2, 4 or 8.
+    fn taken(&self, width: u32, height: u32, orientation: Orientation) -> Wanted {
+        let swaps = orient::swaps_sides(orientation);
+        let wanted = if swaps { (self.wanted)(height, width) } else { (self.wanted)(width, height) };
+        match wanted {
+            wanted if !wanted.is_less() => Wanted::Whole,
+            Wanted::Divided(most) => Wanted::Divided([8, 4].into_iter().find(|by| *by <= most).unwrap_or(2)),
+            Wanted::Lines { columns, rows } => {
+                let (mut columns, mut rows) = if swaps { (rows, columns) } else { (columns, rows) };
+                let (from_right, from_bottom) = orient::mirrors(orientation);
+                for (lines, length, is_mirrored) in
+                    [(&mut columns, width, from_right), (&mut rows, height, from_bottom)]
+                {
+                    lines.iter_mut().for_each(|line| *line = (*line).min(length - 1));
+                    if is_mirrored {
+                        lines.iter_mut().for_each(|line| *line = length - 1 - *line);
+                        lines.reverse();
+                    }
+                }
+                Wanted::Lines { columns, rows }
+            }
+            Wanted::Whole => Wanted::Whole,
+        }
     }
 }
 

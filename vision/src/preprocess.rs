@@ -13,7 +13,7 @@ mod tests;
 
 pub use geometry::Placement;
 
-use crate::decode::Extent;
+use crate::decode::{Extent, Wanted};
 use crate::model::{Filter, InputSpec};
 use crate::picture::Picture;
 use crate::tensor::Element;
@@ -27,6 +27,9 @@ use geometry::{Plan, Source, Target};
 /// Scratch above this many bytes is freed after the call that needed it: ordinary pictures reuse theirs, and a
 /// rare giant does not keep its buffers for the life of the thread.
 const KEEP: usize = 32 << 20;
+
+/// Picture pixels to an input pixel, along both axes, from which on computing single pixels costs less than all of them.
+const SPARSE: f64 = 6.0;
 
 /// Why a tensor could not be written. All but [`PreprocessError::EmptyPicture`] are faults of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +48,9 @@ pub enum PreprocessError {
         /// What was given.
         found: usize,
     },
+    /// Of the picture other lines were decoded than this input takes.
+    #[error("the picture was decoded for another input")]
+    Lines,
     /// The input's element type holds no pixels.
     #[error("an input of {0:?} cannot be filled from a picture")]
     Element(Element),
@@ -106,30 +112,47 @@ pub fn write_tensor_of(
         return Err(PreprocessError::Length { expected: input.bytes(), found: out.len() });
     }
     let plan = Plan::new(extent.width, extent.height, input).within(extent);
+    let Target { width, height, .. } = plan.target;
+    // Lines are of use only to who asked for them.
+    if extent.is_lines
+        && (input.filter != Filter::Bilinear || (picture.width, picture.height) != (2 * width, 2 * height))
+    {
+        return Err(PreprocessError::Lines);
+    }
     let pixels = match plan.unscaled() {
         Some((left, top)) => Pixels::window(picture, left, top),
-        None => resize(picture, &plan, input.filter, scratch)?,
+        None => resize(picture, extent, &plan, input.filter, scratch)?,
     };
     fill::write(&pixels, &plan.target, input, out)?;
     scratch.trim();
     Ok(plan.placement)
 }
 
-/// What the sides of a picture of `width × height` may be divided by before it is resized for `input`: what is left has at
-/// least the pixels that the input takes of it, so nothing that the model could see is lost.
-pub fn reduction(width: u32, height: u32, input: &InputSpec) -> u32 {
+/// What is wanted of a picture of `width × height` to be resized for `input`. For a filter of two taps, the lines that it reads,
+/// so that the tensor is what the whole picture would make it. For one that averages, the picture averaged, at least twice as
+/// large as what the input takes of it. All of a picture that is not much larger than the input: decoding it is quicker so.
+pub fn wanted(width: u32, height: u32, input: &InputSpec) -> Wanted {
     if width == 0 || height == 0 || input.width == 0 || input.height == 0 {
-        return 1;
+        return Wanted::Whole;
     }
     let Plan { source, target, .. } = Plan::new(width, height, input);
     let across = source.width / f64::from(target.width);
     let down = source.height / f64::from(target.height);
-    // The cast cuts off the fraction, and what is below 1.
-    (across.min(down) as u32).max(1)
+    let least = across.min(down);
+    match input.filter {
+        // The cast cuts off the fraction, and what is below 1.
+        Filter::BilinearAntialias => Wanted::Divided((least / 2.0) as u32),
+        Filter::Bilinear if least < SPARSE => Wanted::Whole,
+        Filter::Bilinear => {
+            let (columns, rows) = bilinear::lines(&source, &target, width, height);
+            Wanted::Lines { columns, rows }
+        }
+    }
 }
 
 fn resize<'a>(
     picture: &'a Picture,
+    extent: &Extent,
     plan: &Plan,
     filter: Filter,
     scratch: &'a mut Scratch,
@@ -141,7 +164,7 @@ fn resize<'a>(
     }
     let rgb = &mut scratch.rgb[..bytes];
     match filter {
-        Filter::Bilinear => bilinear::resize(picture, source, target, &mut scratch.lines, rgb),
+        Filter::Bilinear => bilinear::resize(picture, extent, source, target, &mut scratch.lines, rgb),
         Filter::BilinearAntialias => antialias(picture, source, target, &mut scratch.resizer, rgb)?,
     }
     Ok(Pixels { rgb, stride: target.width as usize * 3 })

@@ -4,10 +4,10 @@
 use allocation_counter::measure;
 use image::{ImageFormat, RgbImage};
 use std::io::Cursor;
-use vision::decode::{Buffers, Limits, decode_reduced};
+use vision::decode::{Buffers, Limits, Wanted, decode_reduced};
 use vision::model::{Anchor, Channels, Filter, InputSpec, Layout, Resize};
 use vision::picture::Picture;
-use vision::preprocess::{Scratch, reduction, write_tensor_of};
+use vision::preprocess::{Scratch, wanted, write_tensor_of};
 use vision::tensor::Element;
 
 fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
@@ -42,9 +42,9 @@ fn made_anew(bytes: &[u8], filter: Filter, reduce: bool) -> u64 {
     let (mut buffers, mut scratch, mut picture) = (Buffers::default(), Scratch::new(), Picture::default());
     let mut out = vec![0; input.bytes()];
     let mut once = || {
-        let fit = |width, height| if reduce { reduction(width, height, &input) } else { 1 };
-        let extent =
-            decode_reduced(bytes, &Limits::default(), &fit, &mut buffers, &mut picture).expect("a picture");
+        let wanted = |width, height| if reduce { wanted(width, height, &input) } else { Wanted::Whole };
+        let extent = decode_reduced(bytes, &Limits::default(), &wanted, &mut buffers, &mut picture)
+            .expect("a picture");
         write_tensor_of(&picture, &extent, &input, &mut scratch, &mut out).expect("a tensor");
     };
     once();
@@ -67,9 +67,9 @@ fn nothing_is_made_anew_in_proportion_to_the_picture() {
                 "{format:?}: {small}, {large}"
             );
         }
-        let [small, large] = [(1000, 750), (4000, 3000)]
+        let [small, large] = [(2000, 1500), (4000, 3000)]
             .map(|(width, height)| made_anew(&encoded(width, height, ImageFormat::Jpeg), filter, true));
-        println!("JPEG reduced, {filter:?}: {small} bytes for 1000 × 750, {large} for 4000 × 3000");
+        println!("JPEG reduced, {filter:?}: {small} bytes for 2000 × 1500, {large} for 4000 × 3000");
         assert!(large < small + 65_536 && large < 262_144, "{small}, {large}");
     }
 }

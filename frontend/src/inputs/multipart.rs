@@ -30,20 +30,41 @@ pub fn boundary(content_type: &str) -> Result<String, RequestError> {
     }
 }
 
+/// What a form says, the picture as it came.
+#[derive(Debug)]
+pub struct Form {
+    img: Img<'static>,
+    stated: Option<InputType>,
+    options: RawOptions,
+}
+
+impl Form {
+    /// Bytes that are to be decoded before they are a picture.
+    pub fn text_length(&self) -> usize {
+        self.img.text_length(self.stated)
+    }
+
+    /// Says what the form means.
+    pub fn named(self) -> Result<Named, RequestError> {
+        let (kind, payload) = self.img.resolve(self.stated)?;
+        Ok(Named { kind, payload, options: self.options })
+    }
+}
+
 /// Takes the form apart as it comes; `asked` is the type when the form states none. What comes after the form is read
 /// and passed over.
 pub async fn read<B>(
     boundary: &str,
     mut intake: Intake<'_, B>,
     asked: Option<InputType>,
-) -> Result<Named, RequestError>
+) -> Result<Form, RequestError>
 where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     // Bytes that came since the parser last had something: beyond a header's length, it waits for the end of one.
     let pending = AtomicUsize::new(0);
-    let named = {
+    let form = {
         let pieces = stream::try_unfold((&mut intake, false), |(intake, again)| {
             let pending = &pending;
             async move {
@@ -62,7 +83,7 @@ where
         fields(Multipart::new(pieces, boundary), &pending, asked).await?
     };
     while intake.piece().await?.is_some() {}
-    Ok(named)
+    Ok(form)
 }
 
 fn long_header() -> RequestError {
@@ -73,7 +94,7 @@ async fn fields(
     mut form: Multipart<'_>,
     pending: &AtomicUsize,
     asked: Option<InputType>,
-) -> Result<Named, RequestError> {
+) -> Result<Form, RequestError> {
     let mut stated = None;
     let mut img = None;
     let mut other_files = Vec::new();
@@ -116,9 +137,7 @@ async fn fields(
         (None, 0) => return Err(Code::BadForm.because("the form has no part img and no file")),
         (None, _) => return Err(Code::BadForm.because("the form has several files and none is called img")),
     };
-    let stated = InputType::agreed(stated, asked)?;
-    let (kind, payload) = img.resolve(stated)?;
-    Ok(Named { kind, payload, options })
+    Ok(Form { img, stated: InputType::agreed(stated, asked)?, options })
 }
 
 async fn picture(part: Field<'_>, pending: &AtomicUsize) -> Result<Img<'static>, RequestError> {

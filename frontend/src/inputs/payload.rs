@@ -149,6 +149,17 @@ impl Img<'_> {
         Ok((kind, payload))
     }
 
+    /// Of a part: bytes that are to be decoded before they are a picture.
+    pub fn text_length(&self, stated: Option<InputType>) -> usize {
+        let Img::Part { content, .. } = self else { return 0 };
+        let is_text = match stated.unwrap_or_else(|| self.inferred()) {
+            InputType::Base64 => true,
+            InputType::Bytes => is_array(content),
+            InputType::File | InputType::Url | InputType::Path => false,
+        };
+        if is_text { content.len() } else { 0 }
+    }
+
     fn inferred(&self) -> InputType {
         match self {
             Img::Array(_) => InputType::Bytes,
@@ -180,11 +191,7 @@ impl Img<'_> {
             Img::Escaped(raw) => unescape(raw, true).into_owned().into(),
             Img::Part { content, .. } => content,
         };
-        // No picture format begins with a bracket, so this is the array that JSON has, in a form.
-        match content.trim_ascii_start().first() {
-            Some(b'[') => super::json::parse_array(&content).map(Bytes::from),
-            _ => Ok(content),
-        }
+        if is_array(&content) { super::json::parse_array(&content).map(Bytes::from) } else { Ok(content) }
     }
 
     fn text(&self, plus_is_space: bool) -> Result<Cow<'_, [u8]>, RequestError> {
@@ -200,6 +207,11 @@ impl Img<'_> {
         String::from_utf8(self.text(plus_is_space)?.into_owned())
             .map_err(|_| Code::BadRequest.because("img is not text in UTF-8"))
     }
+}
+
+/// No picture format begins with a bracket, so this is the array that JSON has, in a form.
+fn is_array(content: &[u8]) -> bool {
+    content.trim_ascii_start().first() == Some(&b'[')
 }
 
 fn inferred_from(text: &[u8]) -> InputType {

@@ -335,6 +335,17 @@ async fn a_long_body_is_taken_apart_elsewhere_with_the_same_result() {
     assert!(input.bytes == picture, "the picture changed on its way");
     let error = read(&inputs, &head("", None), format!(r#"{{"img":"{text}*"}}"#)).await.unwrap_err();
     assert_eq!(error.code, Code::BadBase64);
+    let multipart = head("", Some("multipart/form-data; boundary=X"));
+    let form =
+        |img: &str| format!("--X\r\nContent-Disposition: form-data; name=\"img\"\r\n\r\n{img}\r\n--X--\r\n");
+    let input = read(&inputs, &multipart, form(&text)).await.unwrap();
+    assert!(input.bytes == picture, "the picture changed on its way");
+    let array = format!("{:?}", &picture[..LONG_BODY]);
+    let input =
+        read(&inputs, &head("?type=bytes", Some("multipart/form-data; boundary=X")), form(&array)).await;
+    assert!(input.unwrap().bytes == picture[..LONG_BODY], "the picture changed on its way");
+    let error = read(&inputs, &multipart, form(&format!("{text}*"))).await.unwrap_err();
+    assert_eq!(error.code, Code::BadBase64);
 }
 
 #[test]

@@ -112,6 +112,10 @@ impl Policy {
             return Err("this address is not a public one");
         }
         url.set_fragment(None);
+        // Escaped, or joined to the address before it, a text may have grown.
+        if url.as_str().len() > LONGEST {
+            return Err("the address is too long");
+        }
         // The other type of address takes what this one wrote, but for hosts that no name server would know.
         let uri = url.as_str().parse().map_err(|_| "this is not an absolute address")?;
         Ok(Target { url, uri })

@@ -1,30 +1,31 @@
 //! JPEG: a survey of the markers first, then `zune-jpeg` (the decoder behind the `image` crate) straight into
-//! the picture's buffer, as RGB; or, where a smaller picture will do, `reduced`.
+//! the picture's buffer, as RGB; or, where less of it is wanted, `reduced`.
 //!
 //! The survey reads no pixel. It knows the size, what the decoder will hold, the number of scans (each is a
 //! pass over everything, so hundreds of them in a small file are an attack) and whether the file reaches its
 //! end: the decoder itself fills what is missing with grey and calls that success.
 
+mod axis;
 mod bits;
 mod huffman;
 mod reduced;
 #[cfg(test)]
 mod tests;
-mod transform;
 
 pub(super) use reduced::Planes;
 
-use super::{DecodeError, Extent, Format, Limits, Reduce, TooLarge, allocate, orient, rgb};
+use super::{DecodeError, Extent, Format, Limits, Reduce, TooLarge, Wanted, allocate, orient, rgb};
 use crate::picture::Picture;
 use image::metadata::Orientation;
+use reduced::Take;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-/// Decodes in full, or as much smaller as `reduce` lets it. Returns how the picture is to be turned and, when it is smaller,
-/// what of the whole it will be then.
+/// Decodes in full, or what `reduce` wants of it. Returns how the picture is to be turned and, when it is not in full, what of
+/// the whole it will be then.
 pub(super) fn decode(
     bytes: &[u8],
     limits: &Limits,
@@ -42,13 +43,24 @@ pub(super) fn decode(
     let pixels = u64::from(survey.width) * u64::from(survey.height);
     let orientation = survey.orientation;
     if let Some(reduce) = reduce {
-        let by = reduce.by(survey.width, survey.height, orientation);
-        if by > 1 {
+        let (width, height) = (survey.width, survey.height);
+        let taken = reduce.taken(width, height, orientation);
+        let take = match &taken {
+            Wanted::Whole => None,
+            Wanted::Divided(by) => Some((Take::Divided(*by), pixels.div_ceil(u64::from(by * by)))),
+            Wanted::Lines { columns, rows } => {
+                Some((Take::Lines(columns, rows), (columns.len() * rows.len()) as u64))
+            }
+        };
+        if let Some((take, points)) = take {
             // Points of the planes, pixels and turned pixels; the edges are padded to whole blocks.
-            let points = pixels.div_ceil(u64::from(by * by)) + u64::from(survey.width + survey.height) * 8;
+            let points = points + u64::from(width + height) * 8;
             limits.check_alloc(points * 9 + survey.coefficient_bytes)?;
-            if reduced::decode(bytes, by, &mut reduce.buffers.planes, picture).is_some() {
-                let extent = Extent::reduced(survey.width, survey.height, by, orientation);
+            if reduced::decode(bytes, take, &mut reduce.buffers.planes, picture).is_some() {
+                let extent = match take {
+                    Take::Divided(by) => Extent::divided(width, height, by, orientation),
+                    Take::Lines(..) => Extent::lines(width, height, orientation),
+                };
                 return Ok((orientation, Some(extent)));
             }
         }
@@ -139,7 +151,11 @@ impl Survey {
                 // Huffman tables, the JPG extension and arithmetic tables share the numbers of the frames.
                 0xc4 | 0xc8 | 0xcc => {}
                 0xc0..=0xcf => {
-                    progressive |= marker == 0xc2;
+                    // What is checked must be what is decoded: no choice of sizes.
+                    if frame.is_some() {
+                        return Err(DecodeError::corrupt(Format::Jpeg, "more than one size is declared"));
+                    }
+                    progressive = marker == 0xc2;
                     frame = Some(Frame::parse(segment)?);
                 }
                 0xe1 => exif = exif.or(segment.strip_prefix(b"Exif\0\0")),

@@ -16,6 +16,16 @@ pub(super) fn swaps_sides(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
 }
 
+/// Whether a person sees the stored columns from the right, and the stored rows from the bottom.
+pub(super) fn mirrors(orientation: Orientation) -> (bool, bool) {
+    match orientation {
+        Orientation::NoTransforms | Orientation::Rotate90FlipH => (false, false),
+        Orientation::FlipHorizontal | Orientation::Rotate270 => (true, false),
+        Orientation::FlipVertical | Orientation::Rotate90 => (false, true),
+        Orientation::Rotate180 | Orientation::Rotate270FlipH => (true, true),
+    }
+}
+
 /// Turns the picture. `spare` is a buffer for a copy, and holds the old one after.
 pub(super) fn apply(
     orientation: Orientation,

@@ -3,7 +3,7 @@
 //! Decoders made one by one start without limits, so this file owns the order: a bound on what reading the
 //! header may cost, the header, our check of its size, the bound on the rest, and only then metadata and pixels.
 
-use super::{DecodeError, Format, Limits, TooLarge, allocate, orient, rgb, riff};
+use super::{DecodeError, Format, Limits, TooLarge, allocate, ifd, orient, rgb, riff};
 use crate::picture::Picture;
 use image::codecs::{bmp, gif, png, pnm, tiff, webp};
 use image::error::ImageError;
@@ -30,7 +30,10 @@ pub(super) fn decode(
         }
         Format::Gif => read(format, gif::GifDecoder::new(source).map_err(failed)?, turn, limits, picture),
         Format::Bmp => read(format, bmp::BmpDecoder::new(source).map_err(failed)?, turn, limits, picture),
-        Format::Tiff => read(format, tiff::TiffDecoder::new(source).map_err(failed)?, turn, limits, picture),
+        Format::Tiff => {
+            ifd::check(bytes, limits.max_metadata)?;
+            read(format, tiff::TiffDecoder::new(source).map_err(failed)?, turn, limits, picture)
+        }
         Format::Pnm => read(format, pnm::PnmDecoder::new(source).map_err(failed)?, turn, limits, picture),
         Format::Jpeg => unreachable!("JPEG has a module of its own"),
     }

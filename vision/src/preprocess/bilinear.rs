@@ -6,6 +6,7 @@
 //! for a kernel of two. Single precision all the way, rounded once, half up.
 
 use super::geometry::{Source, Target};
+use crate::decode::Extent;
 use crate::picture::Picture;
 
 /// Buffers that are reused from call to call.
@@ -36,12 +37,41 @@ impl Tap {
     }
 }
 
+/// The columns and rows of a picture of `width × height` that [`resize`] reads, two for each of the target's.
+pub(super) fn lines(source: &Source, target: &Target, width: u32, height: u32) -> (Vec<u32>, Vec<u32>) {
+    let axis = |count: u32, from: f64, length: f64, limit: u32| {
+        let taps = (0..count).map(|at| Tap::new(at, count, from, length, limit));
+        taps.flat_map(|tap| [tap.near as u32, tap.far as u32]).collect()
+    };
+    (
+        axis(target.width, source.left, source.width, width),
+        axis(target.height, source.top, source.height, height),
+    )
+}
+
 /// Fills `out`, `target.width × target.height` RGB pixels, from the part `source` of the picture.
-pub(super) fn resize(picture: &Picture, source: &Source, target: &Target, lines: &mut Lines, out: &mut [u8]) {
+pub(super) fn resize(
+    picture: &Picture,
+    extent: &Extent,
+    source: &Source,
+    target: &Target,
+    lines: &mut Lines,
+    out: &mut [u8],
+) {
+    let tap = |at: u32, count: u32, from: f64, length: f64, whole: u32, here: u32| match extent.is_lines {
+        false => Tap::new(at, count, from, length, here),
+        // The lines that it reads are all there is.
+        true => Tap {
+            near: 2 * at as usize,
+            far: 2 * at as usize + 1,
+            ..Tap::new(at, count, from, length, whole)
+        },
+    };
     let Lines { columns, blend, picked } = lines;
     columns.clear();
     columns.extend(
-        (0..target.width).map(|at| Tap::new(at, target.width, source.left, source.width, picture.width)),
+        (0..target.width)
+            .map(|at| tap(at, target.width, source.left, source.width, extent.width, picture.width)),
     );
     // Columns left and right of the taps need no blending.
     let (Some(first), Some(last)) = (columns.first().map(|tap| tap.near), columns.last().map(|tap| tap.far))
@@ -60,7 +90,7 @@ pub(super) fn resize(picture: &Picture, source: &Source, target: &Target, lines:
     let stride = picture.width as usize * 3;
     let row = |y: usize| &picture.rgb[y * stride + first * 3..][..length];
     for (at, line) in out.chunks_exact_mut(target.width as usize * 3).enumerate() {
-        let tap = Tap::new(at as u32, target.height, source.top, source.height, picture.height);
+        let tap = tap(at as u32, target.height, source.top, source.height, extent.height, picture.height);
         for ((sum, above), below) in blend.iter_mut().zip(row(tap.near)).zip(row(tap.far)) {
             let (above, below) = (f32::from(*above), f32::from(*below));
             *sum = above + (below - above) * tap.weight;

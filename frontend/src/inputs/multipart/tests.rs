@@ -38,7 +38,7 @@ where
     runtime.block_on(async {
         let limits = Limits { bytes: 64 << 20, idle: Duration::from_secs(60), min_rate: 0 };
         let (mut room, deadline) = (crate::inputs::roomy(), Instant::now() + Duration::from_secs(60));
-        read("B", Intake::new(&HeaderMap::new(), body, limits, deadline, &mut room)?, None).await
+        read("B", Intake::new(&HeaderMap::new(), body, limits, deadline, &mut room)?, None).await?.named()
     })
 }
 

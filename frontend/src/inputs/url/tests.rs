@@ -172,6 +172,9 @@ fn addresses_are_refused_by_their_text() {
     assert!(count >= 80, "{count}");
     let long = format!("http://example.com/{}", "a".repeat(4096));
     assert!(admitted(&UrlConfig::default(), &long).unwrap_err().contains("too long"));
+    // Short as it is written, long as it is asked for.
+    let escaped = format!("http://example.com/{}", "ü".repeat(1000));
+    assert!(admitted(&UrlConfig::default(), &escaped).unwrap_err().contains("too long"));
 }
 
 #[test]

@@ -12,6 +12,11 @@ pub(super) struct Bits<'a> {
     made_up: u32,
 }
 
+/// What `size` bits mean as a value: those that begin with 0 are negative.
+pub(super) fn signed(bits: i32, size: u32) -> i32 {
+    if size > 0 && bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
+}
+
 /// A zero behind every 0xff.
 const STUFFED: u8 = 0;
 
@@ -90,11 +95,10 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// Takes a value of `size` bits (0 to 16) as JPEG writes them: those that begin with 0 are negative.
+    /// Takes a value of `size` bits (0 to 16) as JPEG writes them.
     #[inline(always)]
     pub fn value(&mut self, size: u32) -> i32 {
-        let bits = self.take(size);
-        if size > 0 && bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
+        signed(self.take(size), size)
     }
 
     /// Takes one bit, filling up before.

@@ -18,7 +18,21 @@ pub(super) struct Huffman {
     offset: [i32; 17],
     symbols: Vec<u8>,
     steps: Vec<Step>,
+    values: Vec<Coefficient>,
 }
+
+/// What the next [`SHORT`] bits begin with, if it is whole: a code with its value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Coefficient {
+    /// Bits of both; 0 when they are not whole.
+    pub bits: u8,
+    /// Coefficients before it that are zero; [`END_OF_BLOCK`] when all that follow are.
+    pub zeros: u8,
+    pub value: i16,
+}
+
+/// No coefficient follows in this block.
+pub(super) const END_OF_BLOCK: u8 = 64;
 
 /// What the next [`STRIDE`] bits hold as a whole: codes with their values.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +57,7 @@ impl Huffman {
             offset: [0; 17],
             symbols,
             steps: Vec::new(),
+            values: Vec::new(),
         };
         let (mut code, mut index) = (0u32, 0usize);
         for length in 1..=16u32 {
@@ -65,6 +80,7 @@ impl Huffman {
         }
         if is_ac {
             table.steps = (0..1usize << STRIDE).map(|bits| table.step(bits)).collect();
+            table.values = (0..1usize << SHORT).map(|bits| table.value(bits)).collect();
         }
         Some((table, 16 + total))
     }
@@ -99,6 +115,32 @@ impl Huffman {
             }
         }
         step
+    }
+
+    fn value(&self, bits: usize) -> Coefficient {
+        let (length, symbol) = self.short[bits];
+        let size = symbol & 15;
+        if length == 0 || u32::from(length + size) > SHORT {
+            return Coefficient::default();
+        }
+        let rest = bits >> (SHORT - u32::from(length + size)) & ((1 << size) - 1);
+        let value = super::bits::signed(rest as i32, size.into()) as i16;
+        let zeros = if symbol == 0 { END_OF_BLOCK } else { symbol >> 4 };
+        Coefficient { bits: length + size, zeros, value }
+    }
+
+    /// Takes a code with its value. At least 32 bits must be held.
+    #[inline(always)]
+    pub fn coefficient(&self, bits: &mut Bits<'_>) -> Option<Coefficient> {
+        let short = self.values[bits.peek(SHORT)];
+        if short.bits > 0 {
+            bits.skip(short.bits.into());
+            return Some(short);
+        }
+        let symbol = self.symbol(bits)?;
+        let value = bits.value(u32::from(symbol & 15)) as i16;
+        let zeros = if symbol == 0 { END_OF_BLOCK } else { symbol >> 4 };
+        Some(Coefficient { bits: 0, zeros, value })
     }
 
     /// Takes a code and returns its symbol. At least 16 bits must be held.

@@ -1,15 +1,16 @@
-//! A JPEG decoded straight to a half, a quarter or an eighth of its sides: for each block of 8 × 8 only as many
-//! points are computed as the smaller picture has, and only the frequencies those need are kept. At an eighth
-//! nearly all of the data is passed over, and whole scans of a progressive file are.
+//! A JPEG of which less than the whole is wanted: for each block of 8 × 8 only the points that are asked for are computed. What
+//! is asked for is either the pixels where some columns and rows cross, or the picture at a half, a quarter or an eighth of
+//! its sides. Of frequencies and blocks that play no part the data is passed over, and so are whole scans of a progressive file.
 //!
 //! Decodes the ordinary kinds: sequential or progressive Huffman coding, 8 bits, grey or YCbCr. Whatever is not
 //! that, or is damaged, is `None`, and the full decoder has the word on it; so nothing is refused here.
 
+use super::axis::{self, Axis};
 use super::bits::Bits;
-use super::huffman::Huffman;
-use super::transform::Transform;
+use super::huffman::{Coefficient, END_OF_BLOCK, Huffman};
 use super::{END, RESTART_FIRST, RESTART_LAST, SCAN, START, next_marker, segment};
 use crate::picture::Picture;
+use std::rc::Rc;
 
 /// Buffers that are kept from picture to picture.
 #[derive(Debug, Default)]
@@ -37,8 +38,17 @@ const NATURAL: [u8; 64] = [
     46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// Decodes the picture with sides divided by `by` (2, 4 or 8) and rounded up.
-pub(super) fn decode(bytes: &[u8], by: u32, planes: &mut Planes, picture: &mut Picture) -> Option<()> {
+/// What of the stored picture is decoded.
+#[derive(Clone, Copy)]
+pub(super) enum Take<'a> {
+    /// All of it, the sides divided by 2, 4 or 8 and rounded up.
+    Divided(u32),
+    /// Where these columns and rows cross; both ascend.
+    Lines(&'a [u32], &'a [u32]),
+}
+
+/// Decodes what is to be taken of the picture.
+pub(super) fn decode(bytes: &[u8], take: Take<'_>, planes: &mut Planes, picture: &mut Picture) -> Option<()> {
     let mut file = File::default();
     let mut at = 2;
     loop {
@@ -53,7 +63,7 @@ pub(super) fn decode(bytes: &[u8], by: u32, planes: &mut Planes, picture: &mut P
         at += 2 + segment.len();
         match marker {
             0xc0..=0xc2 if file.frame.is_none() => {
-                file.frame = Some(Frame::parse(segment, marker == 0xc2, by, planes)?);
+                file.frame = Some(Frame::parse(segment, marker == 0xc2, take, planes)?);
             }
             0xc4 => file.huffman(segment)?,
             0xdb => file.quantisation(segment)?,
@@ -154,13 +164,8 @@ impl File {
         if band.first > 0 && chosen.iter().all(|(index, ..)| frame.parts[*index].last == 0) {
             return Some(at);
         }
-        let mut scan = Scan {
-            bits: Bits::new(bytes, at),
-            band,
-            quantisation: &self.quantisation,
-            transform: &frame.transform,
-            skipped_blocks: 0,
-        };
+        let mut scan =
+            Scan { bits: Bits::new(bytes, at), band, quantisation: &self.quantisation, skipped_blocks: 0 };
         let Frame { parts, across, down, progressive, .. } = frame;
         let (across, down) = match chosen.as_slice() {
             // Alone, a plane has no padding to whole units.
@@ -191,8 +196,7 @@ impl File {
                             let block = planes.coefficients.get_mut(place..place + part.kept)?;
                             scan.progressive(part, *dc, *ac, block)?;
                         } else {
-                            let place = part.points + (row * part.down * part.stride + column) * part.across;
-                            scan.sequential(part, (*dc)?, (*ac)?, planes.points.get_mut(place..)?)?;
+                            scan.sequential(part, (*dc)?, (*ac)?, (column, row), &mut planes.points)?;
                         }
                     }
                 }
@@ -217,12 +221,11 @@ struct Part {
     /// Blocks without padding.
     columns: usize,
     rows: usize,
-    /// Blocks in a padded row, and rows of them.
+    /// Blocks in a padded row.
     stride: usize,
-    lines: usize,
-    /// Points made of a block.
-    across: usize,
-    down: usize,
+    /// The points that are made of the blocks.
+    across: Rc<Axis>,
+    down: Rc<Axis>,
     /// Last coefficient that those need.
     last: usize,
     /// Coefficients that are kept of a block of a progressive file.
@@ -235,20 +238,51 @@ struct Part {
     is_seen: bool,
 }
 
+impl Part {
+    /// Writes the points of a block at this column and row of blocks, of whose frequencies the first `rows` rows count.
+    #[inline(always)]
+    fn write(
+        &self,
+        block: &[f32; 64],
+        rows: usize,
+        (column, row): (usize, usize),
+        points: &mut [u8],
+    ) -> Option<()> {
+        let (across, down) = (self.across.within(column), self.down.within(row));
+        let stride = self.across.len();
+        let out = points.get_mut(self.points + down.start * stride + across.start..)?;
+        axis::write(block, rows, self.across.weights(across), self.down.weights(down), out, stride);
+        Some(())
+    }
+
+    /// Writes the one point of a block of which no more is wanted.
+    #[inline(always)]
+    fn write_mean(&self, mean: u8, (column, row): (usize, usize), points: &mut [u8]) -> Option<()> {
+        let (across, down) = (self.across.within(column), self.down.within(row));
+        *points.get_mut(self.points + down.start * self.across.len() + across.start)? = mean;
+        Some(())
+    }
+
+    /// Whether anything of a block is wanted.
+    #[inline(always)]
+    fn wants(&self, (column, row): (usize, usize)) -> bool {
+        !self.across.within(column).is_empty() && !self.down.within(row).is_empty()
+    }
+}
+
 struct Frame {
+    /// Of what is taken.
     width: usize,
     height: usize,
     /// Units in a row, and rows of them.
     across: usize,
     down: usize,
     progressive: bool,
-    by: usize,
     parts: Vec<Part>,
-    transform: Transform,
 }
 
 impl Frame {
-    fn parse(segment: &[u8], progressive: bool, by: u32, planes: &mut Planes) -> Option<Self> {
+    fn parse(segment: &[u8], progressive: bool, take: Take<'_>, planes: &mut Planes) -> Option<Self> {
         let [8, h1, h0, w1, w0, count, rest @ ..] = segment else { return None };
         let (width, height) =
             (usize::from(u16::from_be_bytes([*w1, *w0])), usize::from(u16::from_be_bytes([*h1, *h0])));
@@ -273,10 +307,30 @@ impl Frame {
             if h == 0 || v == 0 || h_most % h > 0 || v_most % v > 0 || *table > 3 {
                 return None;
             }
-            let number = |most: usize, own: usize| {
-                let points = 8 * (most / own) / by as usize;
-                points.is_power_of_two().then_some(points).filter(|points| *points <= 8)
+            let (stride, lines) = (across * h, down * v);
+            let like = parts.iter().find(|part: &&Part| (part.h, part.v) == (h, v));
+            let (columns, rows): (Rc<Axis>, Rc<Axis>) = match (take, like) {
+                (_, Some(like)) => (like.across.clone(), like.down.clone()),
+                (Take::Divided(by), None) => {
+                    let points = |factor: usize| {
+                        let points = 8 * factor / by as usize;
+                        matches!(points, 1 | 2 | 4 | 8).then_some(points)
+                    };
+                    (
+                        Axis::even(stride, points(h_most / h)?).into(),
+                        Axis::even(lines, points(v_most / v)?).into(),
+                    )
+                }
+                (Take::Lines(columns, rows), None) => (
+                    Axis::lines(stride, h_most / h, columns).into(),
+                    Axis::lines(lines, v_most / v, rows).into(),
+                ),
             };
+            let needed = |place: u8| {
+                usize::from(place % 8) < columns.frequencies && usize::from(place / 8) < rows.frequencies
+            };
+            let last = NATURAL.iter().rposition(|place| needed(*place)).unwrap_or(0);
+            let kept = if last == 0 { 1 } else { 64 };
             let part = Part {
                 id: *id,
                 h,
@@ -284,30 +338,27 @@ impl Frame {
                 table: usize::from(*table),
                 columns: (width * h).div_ceil(8 * h_most),
                 rows: (height * v).div_ceil(8 * v_most),
-                stride: across * h,
-                lines: down * v,
-                across: number(h_most, h)?,
-                down: number(v_most, v)?,
-                last: 0,
-                kept: 1,
+                stride,
+                across: columns,
+                down: rows,
+                last,
+                kept,
                 points,
                 coefficients,
                 mean: 0,
                 is_seen: false,
             };
-            let needed =
-                |place: u8| usize::from(place % 8) < part.across && usize::from(place / 8) < part.down;
-            let last = NATURAL.iter().rposition(|place| needed(*place)).unwrap_or(0);
-            let kept = if last == 0 { 1 } else { 64 };
-            let blocks = part.stride * part.lines;
-            points += blocks * part.across * part.down;
-            coefficients += blocks * kept;
-            parts.push(Part { last, kept, ..part });
+            points += part.across.len() * part.down.len();
+            coefficients += stride * lines * kept;
+            parts.push(part);
         }
         make_room(&mut planes.points, points)?;
         make_room(&mut planes.coefficients, if progressive { coefficients } else { 0 })?;
-        let by = by as usize;
-        Some(Self { width, height, across, down, progressive, by, parts, transform: Transform::new() })
+        let (width, height) = match take {
+            Take::Divided(by) => (width.div_ceil(by as usize), height.div_ceil(by as usize)),
+            Take::Lines(columns, rows) => (columns.len(), rows.len()),
+        };
+        Some(Self { width, height, across, down, progressive, parts })
     }
 
     /// Makes points of all coefficients, when the last scan is through.
@@ -316,20 +367,21 @@ impl Frame {
             let steps = quantisation[part.table].as_ref()?;
             for row in 0..part.rows {
                 for column in 0..part.columns {
-                    let index = row * part.stride + column;
-                    let coefficients =
-                        planes.coefficients.get(part.coefficients + index * part.kept..)?.get(..part.kept)?;
-                    let place = part.points + (row * part.down * part.stride + column) * part.across;
-                    let out = planes.points.get_mut(place..)?;
+                    let place = part.coefficients + (row * part.stride + column) * part.kept;
+                    let coefficients = planes.coefficients.get(place..place + part.kept)?;
                     if part.kept == 1 {
-                        out[0] = mean(i32::from(coefficients[0]), steps[0]);
+                        part.write_mean(
+                            mean(i32::from(coefficients[0]), steps[0]),
+                            (column, row),
+                            &mut planes.points,
+                        )?;
                         continue;
                     }
                     let mut block = [0.0; 64];
                     for k in 0..=part.last {
                         block[usize::from(NATURAL[k])] = f32::from(coefficients[k]) * f32::from(steps[k]);
                     }
-                    self.transform.write(&block, part.across, part.down, out, part.stride * part.across);
+                    part.write(&block, 8, (column, row), &mut planes.points)?;
                 }
             }
         }
@@ -338,16 +390,13 @@ impl Frame {
 
     /// Joins the planes to pixels. All of them have points of the same size by now.
     fn paint(&self, planes: &Planes, picture: &mut Picture) -> Option<()> {
-        let (width, height) = (self.width.div_ceil(self.by), self.height.div_ceil(self.by));
+        let (width, height) = (self.width, self.height);
         let bytes = width * height * 3;
         picture.rgb.clear();
         picture.rgb.try_reserve_exact(bytes).ok()?;
         picture.rgb.resize(bytes, 0);
         for (y, line) in picture.rgb.chunks_exact_mut(width * 3).enumerate() {
-            let row = |part: &Part| {
-                let stride = part.stride * part.across;
-                planes.points.get(part.points + y * stride..)?.get(..width)
-            };
+            let row = |part: &Part| planes.points.get(part.points + y * part.across.len()..)?.get(..width);
             let (pixels, _) = line.as_chunks_mut::<3>();
             match self.parts.as_slice() {
                 [luma, blue, red] => {
@@ -398,7 +447,6 @@ struct Scan<'a> {
     bits: Bits<'a>,
     band: Band,
     quantisation: &'a [Option<[u16; 64]>; 4],
-    transform: &'a Transform,
     /// Blocks to come in which the band is empty.
     skipped_blocks: u32,
 }
@@ -422,33 +470,43 @@ impl Scan<'_> {
     }
 
     #[inline(always)]
-    fn sequential(&mut self, part: &mut Part, dc: &Huffman, ac: &Huffman, out: &mut [u8]) -> Option<()> {
+    fn sequential(
+        &mut self,
+        part: &mut Part,
+        dc: &Huffman,
+        ac: &Huffman,
+        at: (usize, usize),
+        points: &mut [u8],
+    ) -> Option<()> {
         let steps = self.quantisation[part.table].as_ref()?;
         let first = self.dc(part, dc)?;
+        if !part.wants(at) {
+            return ac.skip_block(&mut self.bits, 1);
+        }
         if part.last == 0 {
-            *out.first_mut()? = mean(first, steps[0]);
+            part.write_mean(mean(first, steps[0]), at, points)?;
             return ac.skip_block(&mut self.bits, 1);
         }
         let mut block = [0.0; 64];
         block[0] = first as f32 * f32::from(steps[0]);
-        let mut k = 1;
+        let (mut k, mut bottom) = (1, 0);
         while k <= part.last {
             self.bits.fill();
-            let symbol = ac.symbol(&mut self.bits)?;
-            let size = u32::from(symbol & 15);
-            if symbol == 0 {
+            let Coefficient { zeros, value, .. } = ac.coefficient(&mut self.bits)?;
+            if zeros == END_OF_BLOCK {
                 k = 64;
                 break;
             }
-            k += usize::from(symbol >> 4);
-            let value = self.bits.value(size);
+            k += usize::from(zeros);
             if k > 63 {
                 return None;
             }
-            block[usize::from(NATURAL[k])] = value as f32 * f32::from(steps[k]);
+            let place = NATURAL[k];
+            block[usize::from(place)] = f32::from(value) * f32::from(steps[k]);
+            bottom = bottom.max(place / 8);
             k += 1;
         }
-        self.transform.write(&block, part.across, part.down, out, part.stride * part.across);
+        part.write(&block, usize::from(bottom) + 1, at, points)?;
         ac.skip_block(&mut self.bits, k as u32)
     }
 

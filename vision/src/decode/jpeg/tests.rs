@@ -1,6 +1,6 @@
 //! The reduced decoder against the full one: a picture of an eighth must look like the whole, averaged.
 
-use super::super::{Buffers, Extent, Limits, decode, decode_reduced};
+use super::super::{Buffers, DecodeError, Extent, Limits, Wanted, decode, decode_reduced};
 use crate::picture::Picture;
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, RgbImage};
@@ -20,10 +20,60 @@ fn encode(image: &RgbImage, quality: u8) -> Vec<u8> {
 }
 
 fn reduced(bytes: &[u8], by: u32) -> (Picture, Extent) {
+    taken(bytes, &|_, _| Wanted::Divided(by))
+}
+
+fn taken(bytes: &[u8], wanted: &dyn Fn(u32, u32) -> Wanted) -> (Picture, Extent) {
     let mut picture = Picture::default();
-    let extent = decode_reduced(bytes, &Limits::default(), &|_, _| by, &mut Buffers::default(), &mut picture)
+    let extent = decode_reduced(bytes, &Limits::default(), wanted, &mut Buffers::default(), &mut picture)
         .expect("a picture");
     (picture, extent)
+}
+
+/// Two columns and rows side by side every now and then, as a filter of two taps wants them.
+fn pairs(width: u32, height: u32) -> (Vec<u32>, Vec<u32>) {
+    let lines =
+        |length: u32, step| (0..length).step_by(step).flat_map(move |at| [at, (at + 1).min(length - 1)]);
+    (lines(width, 5).collect(), lines(height, 7).collect())
+}
+
+/// Mean and greatest difference of what was decoded of some lines to the same pixels of the whole.
+fn off(whole: &Picture, bytes: &[u8]) -> Option<(f64, u8)> {
+    let (columns, rows) = pairs(whole.width, whole.height);
+    let wanted = |width, height| {
+        let (columns, rows) = pairs(width, height);
+        Wanted::Lines { columns, rows }
+    };
+    let (part, extent) = taken(bytes, &wanted);
+    assert_eq!((extent.width, extent.height), (whole.width, whole.height));
+    if !extent.is_lines {
+        assert_eq!(&part, whole);
+        return None;
+    }
+    assert_eq!((part.width as usize, part.height as usize), (columns.len(), rows.len()));
+    let (mut sum, mut most) = (0, 0);
+    let crossings = rows.iter().flat_map(|y| columns.iter().map(move |x| (y * whole.width + x) as usize * 3));
+    for (at, pixel) in crossings.zip(part.rgb.as_chunks::<3>().0) {
+        for (ours, theirs) in pixel.iter().zip(&whole.rgb[at..]) {
+            sum += u64::from(ours.abs_diff(*theirs));
+            most = most.max(ours.abs_diff(*theirs));
+        }
+    }
+    Some((sum as f64 / part.rgb.len() as f64, most))
+}
+
+#[test]
+fn single_pixels_are_those_of_the_whole() {
+    for (width, height) in [(160, 96), (161, 97), (15, 9), (333, 250)] {
+        for quality in [40, 95] {
+            let bytes = encode(&scene(width, height), quality);
+            let whole = decode(&bytes, &Limits::default()).expect("a picture");
+            let (mean, most) = off(&whole, &bytes).expect("only some lines");
+            // Colour that is stored at half size is not mixed across the edges of blocks.
+            println!("{width} × {height} at {quality}: {mean:.3}, at most {most}");
+            assert!(mean < 1.0, "{width} × {height} at {quality}: {mean}");
+        }
+    }
 }
 
 /// Mean difference to the whole picture, averaged over the square that each pixel stands for.
@@ -64,7 +114,7 @@ fn a_smaller_picture_is_the_whole_averaged() {
             let whole = decode(&bytes, &Limits::default()).expect("a picture");
             for by in [2, 4, 8] {
                 let (small, extent) = reduced(&bytes, by);
-                assert_eq!(extent, Extent { width, height, by, left: 0, top: 0 });
+                assert_eq!(extent, Extent { width, height, by, left: 0, top: 0, is_lines: false });
                 assert_eq!((small.width, small.height), (width.div_ceil(by), height.div_ceil(by)));
                 assert!(small.is_consistent());
                 let off = difference(&whole, &small, &extent);
@@ -75,6 +125,27 @@ fn a_smaller_picture_is_the_whole_averaged() {
                 );
             }
         }
+    }
+}
+
+/// As the fuzzer found it: what the first of two frames says of the size was decoded, what the second says was checked.
+#[test]
+fn a_second_frame_is_refused() {
+    let bytes = encode(&scene(160, 96), 80);
+    let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a frame");
+    let mut huge = bytes[frame..frame + 19].to_vec();
+    huge[5..9].fill(0xff);
+    let bytes = [&bytes[..frame], &huge, &bytes[frame..]].concat();
+    for wanted in [Wanted::Whole, Wanted::Divided(8)] {
+        let mut picture = Picture::default();
+        let got = decode_reduced(
+            &bytes,
+            &Limits::default(),
+            &|_, _| wanted.clone(),
+            &mut Buffers::default(),
+            &mut picture,
+        );
+        assert!(matches!(got, Err(DecodeError::Corrupt { .. })), "{got:?}");
     }
 }
 
@@ -104,6 +175,10 @@ fn real_files_agree_with_the_full_decoder() {
             }
             let bytes = std::fs::read(&path).expect("test picture");
             let Ok(whole) = decode(&bytes, &Limits::default()) else { continue };
+            if let Some((mean, most)) = off(&whole, &bytes) {
+                println!("{} lines: {mean:.2}, at most {most}", path.display());
+                assert!(mean < 2.0, "{}: {mean}", path.display());
+            }
             for by in [2, 4, 8] {
                 let (small, extent) = reduced(&bytes, by);
                 assert_eq!((extent.width, extent.height), (whole.width, whole.height), "{}", path.display());
@@ -134,8 +209,13 @@ fn what_is_damaged_is_left_to_the_full_decoder() {
         let mut broken = bytes.clone();
         broken[at] ^= 0x55;
         let mut picture = Picture::default();
-        let small =
-            decode_reduced(&broken, &Limits::default(), &|_, _| 8, &mut Buffers::default(), &mut picture);
+        let small = decode_reduced(
+            &broken,
+            &Limits::default(),
+            &|_, _| Wanted::Divided(8),
+            &mut Buffers::default(),
+            &mut picture,
+        );
         let full = decode(&broken, &Limits::default());
         assert!(small.is_ok() || full.is_err(), "refused at {at}, though the full decoder takes it");
         if let Ok(extent) = small {
