@@ -48,6 +48,7 @@ install: ## install into $(DESTDIR)$(prefix) what `make build runtime` made, wit
 	runtime=$$($(PYTHON) scripts/fetch-runtime --print) && folder=$(library)/$$(basename "$$(dirname "$$runtime")") && \
 		install -d "$$folder" && install -m 644 "$$(dirname "$$runtime")"/* "$$folder"
 	install -m 644 $(wildcard models/*.onnx models/*.toml models/*.json models/*.jpg) $(share)/detectd/models
+	install -D -m 644 -t $(share)/detectd/models/samples models/samples/*.jpg
 	$(target)/release/detectd manual $(share)/man/man1
 	$(target)/release/detectd completions bash > $(share)/bash-completion/completions/detectd
 	$(target)/release/detectd completions zsh > $(share)/zsh/site-functions/_detectd
@@ -154,7 +155,7 @@ fuzz-%: fuzz-build
 		-max_len=$(or $(fuzz_length_$*),4096) -len_control=0 -rss_limit_mb=1024 -malloc_limit_mb=64 -timeout=10 -print_final_stats=1 $(ARGS)
 
 .PHONY: models
-models: $(venv)/ready ## make the built-in model and the tests' models again and check them
+models: $(venv)/ready ## make colours.onnx and the tests' models again and check them (codes.onnx: models/train/run)
 	$(venv)/bin/python models/make_colours.py
 	$(venv)/bin/python tests/assets/make_models.py
 	$(venv)/bin/python tests/assets/check_models.py

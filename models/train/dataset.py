@@ -42,13 +42,16 @@ def letterbox(picture, boxes):
     return canvas, boxes
 
 
-def vary(rng, picture, boxes):
-    """Another picture with the same codes, SIZE×SIZE."""
+def vary(rng, picture, boxes, side=SIZE):
+    """Another picture with the same codes, side×side. A side below SIZE is a window, mostly one that holds a code."""
     h, w = picture.shape[:2]
     zoom = SIZE / max(h, w) * np.exp(rng.uniform(np.log(0.75), np.log(1.7)))
     stretch = np.exp(rng.normal(0, 0.06))
     sx, sy = zoom * stretch, zoom / stretch
-    tx, ty = (rng.uniform(*sorted((0, SIZE - side * s))) for side, s in ((w, sx), (h, sy)))
+    tx, ty = (rng.uniform(*sorted((0, side - length * s))) for length, s in ((w, sx), (h, sy)))
+    if side < SIZE and len(boxes) and rng.random() < 0.8:
+        x0, y0, x1, y1 = boxes[rng.integers(len(boxes)), 1:]
+        tx, ty = side * rng.uniform(0.2, 0.8, 2) - [(x0 + x1) / 2 * sx, (y0 + y1) / 2 * sy]
     method = cv2.INTER_AREA if zoom < 0.6 else cv2.INTER_LINEAR
     if zoom < 0.6:  # an affine warp would alias
         picture = cv2.resize(picture, (max(1, round(w * sx)), max(1, round(h * sy))), interpolation=method)
@@ -56,11 +59,11 @@ def vary(rng, picture, boxes):
         matrix = np.array([[1 / scale[0, 0], 0, tx], [0, 1 / scale[1, 1], ty]])
     else:
         matrix = np.array([[sx, 0, tx], [0, sy, ty]])
-    picture = cv2.warpAffine(picture, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
+    picture = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
     boxes = boxes.copy()
     boxes[:, 1:] = boxes[:, 1:] * [sx, sy, sx, sy] + [tx, ty, tx, ty]
     whole = np.prod(boxes[:, 3:] - boxes[:, 1:3], 1)
-    boxes[:, 1:] = boxes[:, 1:].clip(0, SIZE)
+    boxes[:, 1:] = boxes[:, 1:].clip(0, side)
     seen = np.prod(boxes[:, 3:] - boxes[:, 1:3], 1)
     for box in boxes[(seen < 0.45 * whole) & (seen > 0)]:  # too little left to ask for it
         x0, y0, x1, y1 = (int(v) for v in box[1:] + [-1, -1, 2, 2])
@@ -68,10 +71,10 @@ def vary(rng, picture, boxes):
     boxes = boxes[(seen >= 0.45 * whole) & (np.minimum(*(boxes[:, 3:] - boxes[:, 1:3]).T) > 6)]
     for _ in range(int(rng.integers(4))):
         picture = np.rot90(picture)
-        boxes = np.stack([boxes[:, 0], boxes[:, 2], SIZE - boxes[:, 3], boxes[:, 4], SIZE - boxes[:, 1]], 1)
+        boxes = np.stack([boxes[:, 0], boxes[:, 2], side - boxes[:, 3], boxes[:, 4], side - boxes[:, 1]], 1)
     if rng.random() < 0.5:
         picture = picture[:, ::-1]
-        boxes = np.stack([boxes[:, 0], SIZE - boxes[:, 3], boxes[:, 2], SIZE - boxes[:, 1], boxes[:, 4]], 1)
+        boxes = np.stack([boxes[:, 0], side - boxes[:, 3], boxes[:, 2], side - boxes[:, 1], boxes[:, 4]], 1)
     picture = np.ascontiguousarray(picture)
     if rng.random() < 0.3:
         picture = picture[..., rng.permutation(3)]
@@ -86,8 +89,8 @@ def vary(rng, picture, boxes):
 class Pictures(torch.utils.data.IterableDataset):
     """Endless and shuffled; looks again at the folder from time to time, since synthesis may still be adding to it."""
 
-    def __init__(self, folders, seed):
-        self.folders, self.seed = folders, seed
+    def __init__(self, folders, seed, side=SIZE):
+        self.folders, self.seed, self.side = folders, seed, side
 
     def __iter__(self):
         worker = torch.utils.data.get_worker_info()
@@ -97,7 +100,7 @@ class Pictures(torch.utils.data.IterableDataset):
             files = [f for folder in self.folders for f in listed(folder)]
             for i in rng.permutation(len(files))[:6000]:
                 picture, boxes = read(files[i])
-                yield vary(rng, picture, boxes)
+                yield vary(rng, picture, boxes, self.side)
 
 
 def collate(samples):

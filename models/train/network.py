@@ -74,7 +74,7 @@ class Head(nn.Module):
 
 
 class Detector(nn.Module):
-    def __init__(self, classes=len(CLASSES)):
+    def __init__(self, classes=len(CLASSES), size=SIZE):
         super().__init__()
         self.classes = classes
         self.stem = nn.Sequential(Conv(3, 8, 3, 2), Conv(8, 16, 3, 2), Split(16, 16))
@@ -90,7 +90,7 @@ class Detector(nn.Module):
             head.score[-1].bias.data[:] = math.log(3 / classes / (SIZE / stride) ** 2)
         anchors, strides = [], []
         for stride in STRIDES:
-            n = SIZE // stride
+            n = size // stride
             y, x = torch.meshgrid(torch.arange(n) + 0.5, torch.arange(n) + 0.5, indexing="ij")
             anchors.append(torch.stack([x, y], -1).view(-1, 2))
             strides.append(torch.full((n * n, 1), float(stride)))

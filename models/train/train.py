@@ -2,6 +2,7 @@
 """Train the detector on folders in YOLO's form (images/, labels/), as synthesise.py and `detectd export` write them.
 
     python train.py DATA... --out RUN --steps 8000          # again with the same RUN: goes on where it stopped
+    python train.py DATA... --out RUN --side 224 --steps 20000 --until 16000   # windows: half the work a picture
     python train.py DATA... --out RUN --finetune best.pt --rate 0.0005 --steps 1000
 
 RUN/last.pt holds everything to go on with, RUN/best.pt the averaged weights that evaluate.py and export.py take.
@@ -17,7 +18,7 @@ import torch
 
 from dataset import Pictures, collate
 from loss import loss
-from network import Detector
+from network import SIZE, Detector
 
 
 def arguments():
@@ -25,6 +26,8 @@ def arguments():
     options.add_argument("data", nargs="+", type=Path)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--steps", type=int, default=8000)
+    options.add_argument("--until", type=int, help="stop there; the learning rate still falls as for --steps")
+    options.add_argument("--side", type=int, default=SIZE, help="side of the windows it learns from, a multiple of 32")
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--rate", type=float, default=0.003, help="learning rate at its highest")
     options.add_argument("--finetune", type=Path, help="weights to begin with")
@@ -40,7 +43,7 @@ def main():
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = Detector().to(device, memory_format=torch.channels_last)
+    model = Detector(size=options.side).to(device, memory_format=torch.channels_last)
     if options.finetune:
         model.load_state_dict(torch.load(options.finetune, map_location=device))
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -57,13 +60,14 @@ def main():
         print(f"going on at step {step}", flush=True)
 
     loader = torch.utils.data.DataLoader(
-        Pictures(options.data, options.seed + step), options.batch, num_workers=options.workers, collate_fn=collate, prefetch_factor=4 if options.workers else None
+        Pictures(options.data, options.seed + step, options.side), options.batch, num_workers=options.workers, collate_fn=collate, prefetch_factor=4 if options.workers else None
     )
     model.train()
     began, saved_at, shown = time.monotonic(), time.monotonic(), []
     first = step
+    until = min(options.steps, options.until or options.steps)
     for pictures, classes, targets, valid in loader:
-        if step >= options.steps:
+        if step >= until:
             break
         for group in optimiser.param_groups:
             group["lr"] = options.rate * _schedule(step, options.steps)
@@ -79,9 +83,9 @@ def main():
         if step % 20 == 0:
             pace = (step - first) / (time.monotonic() - began)
             a, b, c = (sum(v) / len(shown) for v in zip(*shown))
-            print(f"step {step}/{options.steps}  loss {a:.3f}  score {b:.3f}  box {c:.3f}  {pace * options.batch:.1f} pictures/s  {(options.steps - step) / pace / 60:.0f} min left", flush=True)
+            print(f"step {step}/{options.steps}  loss {a:.3f}  score {b:.3f}  box {c:.3f}  {pace * options.batch:.1f} pictures/s  {(until - step) / pace / 60:.0f} min left", flush=True)
             shown = []
-        if time.monotonic() - saved_at > 120 or step == options.steps:
+        if time.monotonic() - saved_at > 120 or step == until:
             saved_at = time.monotonic()
             _save({"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, options.out / "last.pt")
             _save(mean.module.state_dict(), options.out / "best.pt")

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Where a model is looked for when none is configured, below the configuration's folder, the current one and these.
-const DEFAULT_MODEL: &str = "models/colours.onnx";
+const DEFAULT_MODEL: &str = "models/codes.onnx";
 const SHARED_FOLDERS: [&str; 3] = ["/usr/local/share/detectd", "/usr/share/detectd", "/opt/detectd"];
 
 /// The whole configuration; one field a section of the file.

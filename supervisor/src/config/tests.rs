@@ -17,7 +17,7 @@ impl Place {
     fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         fs::create_dir(folder.path().join("models")).expect("folder");
-        fs::write(folder.path().join("models/colours.onnx"), b"").expect("file");
+        fs::write(folder.path().join("models/codes.onnx"), b"").expect("file");
         fs::write(folder.path().join("detectd.toml"), text).expect("file");
         Self { folder }
     }
@@ -179,7 +179,7 @@ fn paths_are_relative_to_the_file_and_the_built_in_model_is_found_beside_it() {
     let folder = place.folder.path();
     assert_eq!(config.engine.runtime, folder.join("lib/ort.so"));
     assert_eq!(config.inputs.path.roots, [folder.join("pictures"), PathBuf::from("/abs")]);
-    assert_eq!(config.model.path, folder.join("models/colours.onnx"));
+    assert_eq!(config.model.path, folder.join("models/codes.onnx"));
     let over = place.load(&[("model.path", "Cargo.toml", "--model")]).expect("good");
     assert_eq!(over.model.path, std::env::current_dir().expect("folder").join("Cargo.toml"));
 }
