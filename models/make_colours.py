@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the built-in model, colours.onnx, its sample picture and what it finds there.
+"""Make colours.onnx, its sample picture and what it finds there.
 
 The model finds patches of strong colour: red, yellow, green, cyan, blue, magenta. Nothing in it was trained; every number
 was chosen by hand, so that the service works, and can be tested, before anybody brings a model of their own.

@@ -17,7 +17,7 @@ fn sample() -> PathBuf {
     root().join("models/colours.jpg")
 }
 
-/// The built-in model, which may read its own picture by path and from itself.
+/// `colours`, which may read its own picture by path and from itself.
 fn service() -> Service {
     let models = root().join("models");
     Service::start(&format!(

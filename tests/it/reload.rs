@@ -93,7 +93,7 @@ fn what_is_broken_changes_nothing_and_is_named() {
     assert_ne!(service.frontends(), before);
 }
 
-/// A copy of the built-in model whose golden answer says something else.
+/// A copy of `colours` whose golden answer says something else.
 fn mistaken(service: &Service) -> String {
     let models = root().join("models");
     let path = service.folder().join("colours.onnx");
