@@ -81,6 +81,19 @@ pub fn read_sidecar(picture: &Path) -> io::Result<Sidecar> {
     serde_json::from_slice(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// Whether files can be made below a root, or where it would be made; a disk that is full now will not always be. Leaves nothing
+/// behind.
+///
+/// # Errors
+/// The system's, and where.
+pub fn try_out(root: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let there = root.ancestors().find(|folder| folder.exists()).unwrap_or(root);
+    let probe = there.join(format!(".detectd-{}-{}", std::process::id(), ulid::Ulid::generate()));
+    let made = File::create_new(&probe).map(drop);
+    let removed = remove(&probe);
+    made.and(removed).map_err(|error| (there.to_path_buf(), error))
+}
+
 /// Makes what was written durable: a file or a folder's entries.
 ///
 /// # Errors

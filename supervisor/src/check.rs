@@ -18,6 +18,7 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
         ("configuration", Ok(read)),
         ("inputs", inputs(&config)),
         ("listen", listen(&config)),
+        ("harvest", harvest(&config)),
         ("model", model(&config)),
     ];
     for (what, result) in &checks {
@@ -53,6 +54,21 @@ fn listen(config: &Config) -> Result<String, String> {
         }
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Where pictures are to be kept, a file can be made. A service whose folder cannot be used runs all the same and keeps none.
+fn harvest(config: &Config) -> Result<String, String> {
+    let ::harvest::Config { enabled, root, rules, .. } = &config.harvest;
+    if root.as_os_str().is_empty() {
+        return Ok("off".to_owned());
+    }
+    ::harvest::files::try_out(root).map_err(|(folder, error)| format!("{}: {error}", folder.display()))?;
+    let kept = match (enabled, rules.len()) {
+        (false, _) => "no pictures are kept".to_owned(),
+        (true, 0) => "all pictures are kept".to_owned(),
+        (true, n) => format!("pictures are kept by {n} rule{}", if n == 1 { "" } else { "s" }),
+    };
+    Ok(format!("{} can be written; {kept}", root.display()))
 }
 
 /// Loads and runs the model in this process, as the engine would.

@@ -30,6 +30,22 @@ fn check_says_no_to_a_broken_one() {
 }
 
 #[test]
+fn check_says_whether_pictures_can_be_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.toml");
+    // Nobody, not even root, makes a folder in a file.
+    for (root, exit, word) in [("kept", 0, "can be written"), ("config.toml/kept", 2, "config.toml: ")] {
+        let harvest = format!("[harvest]\nenabled = true\nroot = {root:?}\n");
+        std::fs::write(&path, with_model("yolov8") + &harvest).expect("room");
+        let output = run(&["check", "--config", path.to_str().expect("UTF-8"), "--listen", "127.0.0.1:0"]);
+        assert_eq!(output.status.code(), Some(exit), "{}", said(&output));
+        let line = said(&output).lines().find(|line| line.contains("harvest")).map(str::to_owned);
+        assert!(line.as_ref().is_some_and(|line| line.contains(word)), "{line:?}");
+    }
+    assert!(!folder.path().join("kept").exists(), "check makes nothing");
+}
+
+#[test]
 fn inspect_says_what_a_model_is() {
     let model = asset("yolov8.onnx");
     let output = run(&["model", "inspect", model.to_str().expect("UTF-8")]);

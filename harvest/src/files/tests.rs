@@ -28,3 +28,15 @@ fn the_sweep_takes_what_nobody_finishes() {
     sweep(root.path());
     assert!(!old.exists() && young.exists());
 }
+
+#[test]
+fn trying_out_a_root_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    try_out(folder.path()).expect("it can be written");
+    try_out(&folder.path().join("not/there/yet")).expect("it can be made");
+    assert_eq!(fs::read_dir(folder.path()).expect("it can be read").count(), 0);
+    let file = folder.path().join("file");
+    fs::write(&file, "no folder").expect("room");
+    // Nobody, not even root, makes a file in a file.
+    assert_eq!(try_out(&file.join("root")).expect_err("no folder").0, file);
+}
