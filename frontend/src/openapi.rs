@@ -1,6 +1,8 @@
 //! `/openapi.json`: the API as the code has it. Codes come from the error table, options from the option table,
 //! limits from the configuration; a test compares the paths with the router's.
 
+mod review;
+
 use crate::config::Config;
 use crate::error::Code;
 use crate::inputs::InputType;
@@ -13,7 +15,7 @@ const NOT_DETECT: [Code; 4] = [Code::Forbidden, Code::NotFound, Code::MethodNotA
 
 /// The description of a service with this configuration.
 pub fn document(config: &Config) -> Value {
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "detectd",
@@ -45,7 +47,21 @@ pub fn document(config: &Config) -> Value {
             },
             "schemas": schemas(config),
         },
-    })
+    });
+    let mut add = |part: &str, more: Value| {
+        if let (Some(known), Value::Object(more)) =
+            (document.pointer_mut(part).and_then(Value::as_object_mut), more)
+        {
+            known.extend(more);
+        }
+    };
+    add("/paths", review::paths());
+    add("/components/schemas", review::schemas());
+    document
+}
+
+fn text_schema() -> Value {
+    json!({ "type": "string" })
 }
 
 fn page(summary: &str, media_type: &str) -> Value {
@@ -186,7 +202,7 @@ fn headers() -> Value {
 
 fn schemas(config: &Config) -> Value {
     let number = json!({ "type": "number" });
-    let text = json!({ "type": "string" });
+    let text = text_schema();
     let times: Map<String, Value> =
         Stage::ALL.iter().map(|stage| (stage.name().to_owned(), number.clone())).collect();
     let mut fields: Map<String, Value> =

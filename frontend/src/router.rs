@@ -54,11 +54,11 @@ pub const ROUTES: [(&str, &str); 13] = [
 const ASSETS: &str = "/assets/";
 const SAMPLES: &str = "/samples/";
 
-/// Below it is what the review's page asks; docs/harvest.md describes it.
-const REVIEW: &str = "/review/api/";
+/// Below it is what the review's page asks.
+pub(crate) const REVIEW: &str = "/review/api/";
 
 /// The methods of a path that there is.
-fn methods(path: &str) -> Option<&'static str> {
+pub(crate) fn methods(path: &str) -> Option<&'static str> {
     let route = ROUTES.into_iter().find(|(route, _)| *route == path).map(|(_, methods)| methods);
     let review = || path.strip_prefix(REVIEW).map(|path| if review::changes(path) { POST } else { GET });
     route.or((path.starts_with(ASSETS) || path.starts_with(SAMPLES)).then_some(GET)).or_else(review)
