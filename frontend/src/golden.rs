@@ -71,6 +71,7 @@ pub async fn test(service: &Arc<Service>, attached: &Arc<Attached>) -> Result<()
         options: Options::of(&attached.facts.spec),
         keep: false,
         look: false,
+        unsure: false,
         arrived: now,
         read: now,
         deadline: now.saturating_add(PATIENCE.as_nanos() as Nanos),

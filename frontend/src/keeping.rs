@@ -37,11 +37,11 @@ pub fn check(headers: &HeaderMap) -> Result<(), RequestError> {
 }
 
 impl Keeping {
-    /// Starts the harvest, where a folder is configured, counting on this view of the board.
+    /// Starts the harvest of one of `peers` frontends, where a folder is configured, counting on this view of the board.
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn start(config: &harvest::Config, board: Board, slot: u8) -> io::Result<Option<Self>> {
+    pub fn start(config: &harvest::Config, peers: usize, board: Board, slot: u8) -> io::Result<Option<Self>> {
         if config.root.as_os_str().is_empty() {
             return Ok(None);
         }
@@ -63,7 +63,7 @@ impl Keeping {
             };
             process.add(counter, 1);
         };
-        let harvest = Harvest::start(config.clone(), Arc::new(count))?;
+        let harvest = Harvest::start(config.clone(), peers, Arc::new(count))?;
         Ok(Some(Self { harvest, review: Arc::new(Review::new(config)) }))
     }
 
@@ -87,6 +87,11 @@ impl Keeping {
         !off
     }
 
+    /// Whether a picture that comes now is worth a look.
+    pub fn has_room(&self) -> bool {
+        self.harvest.has_room()
+    }
+
     /// Hands a picture over, if a rule chooses it.
     pub fn offer(
         &self,
@@ -96,15 +101,15 @@ impl Keeping {
         (id, kind): (&str, InputType),
         score: f32,
     ) {
-        let Some((look, uncertainty)) = found.look else { return };
         let answer = match &found.answer {
             pipeline::Answer::Detections(found) => Answer::Detections(found.clone()),
-            pipeline::Answer::Classes(found) => Answer::Classes(found.clone(), uncertainty),
+            pipeline::Answer::Classes(classes) => Answer::Classes(classes.clone(), found.uncertainty),
         };
         let rules = self.harvest.choose(&facts.spec, &answer);
         if rules == 0 {
             return;
         }
+        let Some(look) = found.look else { return self.harvest.turn_away() };
         let times = found.marks.times(clock::now());
         let timing = Stage::ALL.iter().zip(times).map(|(stage, nanos)| (stage.name(), nanos as f64 / 1e6));
         self.harvest.offer(Specimen {

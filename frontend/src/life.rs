@@ -184,7 +184,7 @@ impl Frontend {
         board.frontend(boot.slot).set_guards(sandbox::enter(&config.open()));
         let pool = Pool::start(threads).map_err(system("no threads to decode with"))?;
         let link = Link::new(bells.clone(), boot.slot);
-        let keeping = Keeping::start(&config.harvest, figures, boot.slot)
+        let keeping = Keeping::start(&config.harvest, boot.frontends as usize, figures, boot.slot)
             .map_err(system("no thread to keep pictures with"))?;
         let service = Service::new(config, boot.slot, board, link, pool, gates, keeping);
         let owner = Owner { slot: boot.slot, generation: boot.generation };

@@ -44,8 +44,10 @@ pub struct Order {
     pub options: Options,
     /// Whether the decoded picture is wanted back.
     pub keep: bool,
-    /// Whether the picture may be kept for review, and is to be looked at for that.
+    /// Whether the picture is to be looked at, for it may be kept for review.
     pub look: bool,
+    /// Whether rules want to know how sure a classifier is.
+    pub unsure: bool,
     /// When the request arrived.
     pub arrived: Nanos,
     /// When its bytes were there.
@@ -65,8 +67,10 @@ pub struct Found {
     pub answer: Answer,
     /// The picture, when it was asked for.
     pub picture: Option<Kept>,
-    /// What the picture looks like and how sure a classifier was, when that was asked for.
-    pub look: Option<(Look, Uncertainty)>,
+    /// What the picture looks like, when that was asked for.
+    pub look: Option<Look>,
+    /// How sure a classifier was, when that was asked for.
+    pub uncertainty: Uncertainty,
     /// When each stage began and ended.
     pub marks: Marks,
 }
@@ -129,7 +133,7 @@ pub async fn run(
     attached: &Arc<Attached>,
     order: Order,
 ) -> Result<Found, RequestError> {
-    let Order { bytes, room, options, keep, look, arrived, read, deadline } = order;
+    let Order { bytes, room, options, keep, look, unsure, arrived, read, deadline } = order;
     let closed = |_| Code::Internal.because("the service has stopped");
     let permit = service.pictures.clone().acquire_owned().await.map_err(closed)?;
     let place = attached.enter();
@@ -159,7 +163,6 @@ pub async fn run(
         }
     }
 
-    let unsure = look.is_some();
     let (answer, uncertainty) = if attached.reading.get() <= INLINE {
         read_outputs(attached, &seat, &placement, &options, unsure)?
     } else {
@@ -167,8 +170,7 @@ pub async fn run(
         let job = move |_: &mut Bench| read_outputs(&attached, &seat, &placement, &options, unsure);
         service.pool.run(Turn::Soon, job).await??
     };
-    let look = look.map(|look| (look, uncertainty));
-    Ok(Found { width: placement.width, height: placement.height, answer, picture, look, marks })
+    Ok(Found { width: placement.width, height: placement.height, answer, picture, look, uncertainty, marks })
 }
 
 /// A request on its way: what a thread needs to work on it, and whom to tell how it ended. One that is dropped without a word

@@ -124,7 +124,7 @@ impl Rig {
         let address = listener.local_addr().expect("an address");
         let pool = Pool::start(config.frontend.decode_threads as usize).expect("threads");
         let keeping =
-            Keeping::start(&config.harvest, Board::open(&name).expect("the board"), 0).expect("threads");
+            Keeping::start(&config.harvest, 1, Board::open(&name).expect("the board"), 0).expect("threads");
         let gates = Gates {
             inputs: Inputs::new(&config.inputs).expect("inputs"),
             access: Access::new(&config.access).expect("keys"),

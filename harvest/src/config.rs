@@ -36,6 +36,8 @@ pub struct Config {
     /// Bytes of those.
     #[serde(with = "units::bytes")]
     pub queue_bytes: u64,
+    /// The share of all processors that writing may take, in percent; what is not written in time is dropped.
+    pub processor_percentage: f64,
     /// Most bytes that the folder may hold; the oldest pictures that wait for review go first.
     #[serde(with = "units::bytes")]
     pub max_bytes: u64,
@@ -63,6 +65,7 @@ impl Default for Config {
             per_class_waiting: 0,
             queue: 256,
             queue_bytes: 64 << 20,
+            processor_percentage: 2.0,
             max_bytes: 20 << 30,
             min_free: 1 << 30,
             retention: Duration::from_secs(30 * 24 * 3600),
@@ -303,6 +306,9 @@ impl Config {
         }
         if self.queue == 0 {
             return fault("harvest.queue", "must be at least 1".to_owned());
+        }
+        if !(0.01..=100.0).contains(&self.processor_percentage) {
+            return fault("harvest.processor_percentage", "must be 0.01 to 100".to_owned());
         }
         Ok(())
     }

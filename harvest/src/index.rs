@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How long another process may hold the index.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Version of the tables. Another one is thrown away and made again.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE pictures (
@@ -43,6 +43,11 @@ const SCHEMA: &str = "
     CREATE INDEX by_hash ON pictures (hash);
     CREATE INDEX by_rule ON pictures (rule, time);
     CREATE INDEX by_class_time ON pictures (class, time);
+    CREATE TABLE total (bytes INTEGER NOT NULL);
+    INSERT INTO total VALUES (0);
+    CREATE TRIGGER came AFTER INSERT ON pictures BEGIN UPDATE total SET bytes = bytes + NEW.bytes; END;
+    CREATE TRIGGER changed AFTER UPDATE OF bytes ON pictures BEGIN UPDATE total SET bytes = bytes + NEW.bytes - OLD.bytes; END;
+    CREATE TRIGGER went AFTER DELETE ON pictures BEGIN UPDATE total SET bytes = bytes - OLD.bytes; END;
     CREATE TABLE journal (
         op INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL,
@@ -216,6 +221,8 @@ impl Index {
         db.pragma_update(None, "journal_mode", "WAL")?;
         // A commit outlives the process; what a power cut may take is in the folders all the same.
         db.pragma_update(None, "synchronous", "NORMAL")?;
+        // Files elsewhere are not ours to open: a frontend's sandbox knows this folder only.
+        db.pragma_update(None, "temp_store", "MEMORY")?;
         let mut index = Self { db, root: root.to_path_buf() };
         index.prepare()?;
         Ok(index)
@@ -229,7 +236,9 @@ impl Index {
         }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if version(&tx)? != VERSION {
-            tx.execute_batch("DROP TABLE IF EXISTS pictures; DROP TABLE IF EXISTS journal;")?;
+            tx.execute_batch(
+                "DROP TABLE IF EXISTS pictures; DROP TABLE IF EXISTS total; DROP TABLE IF EXISTS journal;",
+            )?;
             tx.execute_batch(SCHEMA)?;
             tx.pragma_update(None, "user_version", VERSION)?;
         }
@@ -268,8 +277,7 @@ impl Index {
     /// # Errors
     /// SQLite's.
     pub fn bytes(&self) -> Result<u64, IndexError> {
-        let sum: i64 =
-            self.db.query_row("SELECT COALESCE(SUM(bytes), 0) FROM pictures", [], |row| row.get(0))?;
+        let sum: i64 = self.db.query_row("SELECT bytes FROM total", [], |row| row.get(0))?;
         Ok(sum.max(0).cast_unsigned())
     }
 }

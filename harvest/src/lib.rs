@@ -21,6 +21,7 @@ pub mod index;
 mod keep;
 pub mod look;
 pub mod naming;
+mod pace;
 pub mod query;
 pub mod review;
 pub mod rules;

@@ -1,5 +1,5 @@
 //! From an answered request to a file: a bounded queue, and one thread of low priority behind it that weeds out what is
-//! there already or is not wanted any more, and writes the rest.
+//! there already or is not wanted any more, and writes the rest, at a pace that leaves the machine to the requests.
 //!
 //! Nothing that happens here is the request's business: what cannot be kept is counted, said once a minute, and gone.
 
@@ -9,6 +9,7 @@ use crate::index::{self, Entry, Index, IndexError, State};
 use crate::keep;
 use crate::look::{self, Look};
 use crate::naming::{self, MODELS};
+use crate::pace::Pace;
 use crate::rules::{self, Hit, Subject};
 use crate::sidecar::{self, Sidecar, Uncertainty};
 use bytes::Bytes;
@@ -28,9 +29,9 @@ use vision::model::{ModelFacts, ModelSpec};
 use vision::postprocess::{Class, Detection};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// After the first picture, how long the thread waits for more: a transaction for many costs as much as one for one, and
-/// a thread that sleeps by the clock needs no request to wake it.
-const GATHER: Duration = Duration::from_millis(50);
+/// After the first picture, how long the thread waits for more: a transaction for many costs little more than one for one,
+/// and a thread that sleeps by the clock needs no request to wake it.
+const GATHER: Duration = Duration::from_millis(100);
 /// Most pictures of a transaction.
 const BATCH: usize = 32;
 /// Time between two tries to open an index that could not be opened.
@@ -57,7 +58,7 @@ pub enum Event {
     Quota,
     /// The folder or the disk is as full as it may be.
     NoRoom,
-    /// The queue was full.
+    /// The queue was full: more came than may be written.
     Dropped,
     /// It could not be written.
     Failed,
@@ -104,31 +105,42 @@ pub struct Specimen {
 /// Where events are counted.
 pub type Count = Arc<dyn Fn(Event) + Send + Sync>;
 
+/// What waits to be written. Counts only: no memory hangs on them.
+#[derive(Debug, Default)]
+struct Waiting {
+    pictures: AtomicU64,
+    bytes: AtomicU64,
+}
+
 /// The way in. Dropping it writes what is queued, within a few seconds.
 pub struct Harvest {
     config: Config,
     sender: Option<SyncSender<(Specimen, jiff::Timestamp)>>,
-    queued: Arc<AtomicU64>,
+    waiting: Arc<Waiting>,
     count: Count,
+    /// Dropped when the process ends: then the thread does not rest any more.
+    stay: Option<mpsc::Sender<()>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     done: Mutex<Receiver<()>>,
     _keeper: keep::Keeper,
 }
 
 impl Harvest {
-    /// Starts the threads. The folder need not be there or writable yet.
+    /// Starts the threads of one of `peers` frontends. The folder need not be there or writable yet.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(config: Config, count: Count) -> io::Result<Self> {
+    pub fn start(config: Config, peers: usize, count: Count) -> io::Result<Self> {
         let (sender, receiver) = mpsc::sync_channel(config.queue);
         let (finished, done) = mpsc::channel();
-        let queued = Arc::new(AtomicU64::new(0));
+        let (stay, leave) = mpsc::channel();
+        let waiting = Arc::new(Waiting::default());
         let keeper = keep::Keeper::start(config.clone(), count.clone())?;
         let mut writer = Writer {
             config: config.clone(),
-            queued: queued.clone(),
+            waiting: waiting.clone(),
             count: count.clone(),
+            pace: Pace::new(config.processor_percentage, peers),
             index: None,
             tried: None,
             memory: Memory::default(),
@@ -138,14 +150,15 @@ impl Harvest {
         };
         let thread = std::thread::Builder::new().name("harvest".to_owned()).spawn(move || {
             step_back();
-            writer.run(&receiver);
+            writer.run(&receiver, &leave);
             let _ = finished.send(()); // nobody may be waiting
         })?;
         Ok(Self {
             config,
             sender: Some(sender),
-            queued,
+            waiting,
             count,
+            stay: Some(stay),
             writer: Mutex::new(Some(thread)),
             done: Mutex::new(done),
             _keeper: keeper,
@@ -171,25 +184,43 @@ impl Harvest {
         rules::choose(&self.config.rules, &Subject { hits: &hits, uncertainty }, &mut fastrand::Rng::new())
     }
 
+    /// Whether another picture would be taken now: what would not be need not be looked at.
+    pub fn has_room(&self) -> bool {
+        self.waiting.pictures.load(Relaxed) < self.config.queue as u64
+            && self.waiting.bytes.load(Relaxed) < self.config.queue_bytes
+    }
+
     /// Hands a picture over. Never waits.
     pub fn offer(&self, specimen: Specimen) {
         let bytes = specimen.bytes.len() as u64;
-        // A count of bytes held: no memory hangs on it.
-        let full = self.queued.fetch_add(bytes, Relaxed) + bytes > self.config.queue_bytes;
+        self.waiting.pictures.fetch_add(1, Relaxed);
+        let full = self.waiting.bytes.fetch_add(bytes, Relaxed) + bytes > self.config.queue_bytes;
         let sent = match &self.sender {
             Some(sender) if !full => sender.try_send((specimen, jiff::Timestamp::now())),
             _ => Err(TrySendError::Full((specimen, jiff::Timestamp::now()))),
         };
         if sent.is_err() {
-            self.queued.fetch_sub(bytes, Relaxed);
-            (self.count)(Event::Dropped);
+            self.waiting.less(1, bytes);
+            self.turn_away();
         }
+    }
+
+    /// Counts a picture that a rule chose and that there was no room for.
+    pub fn turn_away(&self) {
+        (self.count)(Event::Dropped);
+    }
+}
+
+impl Waiting {
+    fn less(&self, pictures: u64, bytes: u64) {
+        self.pictures.fetch_sub(pictures, Relaxed);
+        self.bytes.fetch_sub(bytes, Relaxed);
     }
 }
 
 impl Drop for Harvest {
     fn drop(&mut self) {
-        self.sender = None;
+        (self.sender, self.stay) = (None, None);
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(LEAVE);
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (done, thread) {
@@ -259,8 +290,9 @@ struct Room {
 
 struct Writer {
     config: Config,
-    queued: Arc<AtomicU64>,
+    waiting: Arc<Waiting>,
     count: Count,
+    pace: Pace,
     index: Option<Index>,
     tried: Option<Instant>,
     memory: Memory,
@@ -270,24 +302,22 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(&mut self, receiver: &Receiver<(Specimen, jiff::Timestamp)>) {
+    fn run(&mut self, receiver: &Receiver<(Specimen, jiff::Timestamp)>, leave: &Receiver<()>) {
+        // Ends at once, and from then on always, when the process is to end.
+        let rest = |time| {
+            let _ = leave.recv_timeout(time); // time over, or time to go
+        };
+        let mut owed = Duration::ZERO;
         while let Ok(first) = receiver.recv() {
-            std::thread::sleep(GATHER);
+            rest(owed.max(GATHER));
             let mut batch = vec![first];
-            loop {
-                batch.extend(receiver.try_iter().take(BATCH - batch.len()));
-                let (all, bytes) =
-                    (batch.len(), batch.iter().map(|(s, _)| s.bytes.len() as u64).sum::<u64>());
-                self.keep(std::mem::take(&mut batch));
-                self.queued.fetch_sub(bytes, Relaxed);
-                if all < BATCH {
-                    break;
-                }
-                match receiver.try_recv() {
-                    Ok(next) => batch.push(next),
-                    Err(_) => break,
-                }
-            }
+            batch.extend(receiver.try_iter().take(BATCH - 1));
+            let (all, bytes) =
+                (batch.len() as u64, batch.iter().map(|(s, _)| s.bytes.len() as u64).sum::<u64>());
+            let work = self.pace.begin();
+            self.keep(batch);
+            owed = self.pace.rest_after(work);
+            self.waiting.less(all, bytes);
         }
     }
 
@@ -309,7 +339,9 @@ impl Writer {
             Some(index) => index,
             None => self.open(&root)?,
         };
-        self.memory.catch_up(&index, self.config.remember)?;
+        if self.config.drop_near_duplicates {
+            self.memory.catch_up(&index, self.config.remember)?;
+        }
         self.look_for_room(&index)?;
         let mut written = Vec::new();
         let result = self.keep_all(&mut index, &root, batch, &mut written);

@@ -57,6 +57,7 @@ async fn a_kept_picture_keeps_its_permit() {
         options: Options::of(&attached.facts.spec),
         keep,
         look: false,
+        unsure: false,
         arrived: now,
         read: now,
         deadline: Nanos::MAX,

@@ -21,6 +21,25 @@ fn a_row_comes_back_as_it_went() {
 }
 
 #[test]
+fn the_sum_of_bytes_follows_every_change() {
+    let root = tempfile::tempdir().expect("a folder");
+    let index = Index::open(root.path()).expect("an index");
+    let sum = || index.bytes().expect("a sum");
+    let entry = |id: &str, bytes| {
+        let sidecar = Sidecar { bytes, ..detected(id, "dog", 0.5) };
+        Entry::of(&place(&sidecar), State::New, "dog", &sidecar)
+    };
+    assert_eq!(sum(), 0);
+    for (id, bytes, expected) in [("A", 100, 100), ("B", 50, 150), ("A", 30, 80), ("A", 30, 80)] {
+        put(&index.db, &entry(id, bytes)).expect("room");
+        assert_eq!(sum(), expected, "{id} {bytes}");
+    }
+    forget(&index.db, "A").expect("SQLite");
+    forget(&index.db, "nothing").expect("SQLite");
+    assert_eq!(sum(), 50);
+}
+
+#[test]
 fn an_index_of_another_version_is_made_anew() {
     let root = tempfile::tempdir().expect("a folder");
     let first = index(root.path(), &[detected("A", "dog", 0.5)]);

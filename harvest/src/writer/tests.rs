@@ -19,7 +19,7 @@ impl Kept {
         let count = move |event| {
             let _ = send.lock().expect("no panic").send(event); // the test has seen enough
         };
-        let harvest = Some(Harvest::start(config, Arc::new(count)).expect("threads"));
+        let harvest = Some(Harvest::start(config, 1, Arc::new(count)).expect("threads"));
         Self { root, harvest, events }
     }
 
