@@ -2,7 +2,9 @@
 //! where Chromium is not installed. With `DETECTD_SHOTS=FOLDER` the page's pictures are kept there.
 
 use e2e::browser::{Browser, DESKTOP, Look};
-use e2e::pictures::textured;
+use e2e::client::Client;
+use e2e::export;
+use e2e::pictures::{jpeg, textured};
 use e2e::service::{Service, wait_for, with_model};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +24,24 @@ fn kept(pictures: u32) -> (TempDir, Service) {
         service.client().detect(&textured(seed)).ok();
     }
     wait_for("kept pictures", || (counts(&service)["new"].as_u64() == Some(pictures.into())).then_some(()));
+    (root, service)
+}
+
+/// A service that finds so many pictures in its folders, all of them one file's.
+fn found(pictures: u32) -> (TempDir, Service) {
+    let root = tempfile::tempdir().expect("a folder");
+    for (class, share) in [("dog", 0..pictures / 4), ("cat", pictures / 4..pictures)] {
+        let folder = root.path().join(class);
+        std::fs::create_dir(&folder).expect("room");
+        let first = folder.join(format!("{:05}.jpg", share.start));
+        std::fs::write(&first, jpeg()).expect("room");
+        for number in share.skip(1) {
+            std::fs::hard_link(&first, folder.join(format!("{number:05}.jpg"))).expect("room");
+        }
+    }
+    let settings = format!("[harvest]\nroot = {:?}\n", root.path());
+    let service = Service::start(&(with_model("yolov8") + &settings));
+    wait_for("found pictures", || (counts(&service)["new"].as_u64() == Some(pictures.into())).then_some(()));
     (root, service)
 }
 
@@ -60,7 +80,7 @@ fn two_hundred_pictures_are_reviewed_by_keyboard_with_undo() {
     let (_root, service) = kept(200);
     let Some(browser) = Browser::open(DESKTOP) else { return };
     browser.visit(&format!("{}/review", service.url()));
-    browser.wait("document.querySelectorAll('.tile').length >= 100");
+    browser.wait("document.querySelectorAll('.tile').length >= 20");
     browser.shoot("review-grid");
     for k in 0..200 {
         browser.wait("document.querySelectorAll('.tile').length > 0");
@@ -149,6 +169,105 @@ fn many_are_marked_and_moved_and_one_is_boxed() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
+/// However many there are, few of them have elements; what is seen has its picture; keys and filters reach all.
+#[test]
+fn thousands_of_pictures_are_few_elements() {
+    let (_root, service) = found(3000);
+    let Some(browser) = Browser::open(DESKTOP) else { return };
+    browser.visit(&format!("{}/review", service.url()));
+    browser.wait("document.querySelectorAll('.tile').length >= 20");
+    let seen = "const r = e.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight";
+    let shown = format!(
+        "(() => {{ const seen = [...document.querySelectorAll('.tile')].filter((e) => {{ {seen} }});
+            return seen.length >= 14 && seen.every((e) => e.querySelector('img').naturalWidth > 0) }})()"
+    );
+    browser.wait(&shown);
+    let loaded = "document.querySelector('.tile').getAttribute('aria-setsize')";
+    let mut most = 0;
+    wait_for("the end of the pictures", || {
+        browser.run("scrollTo(0, document.documentElement.scrollHeight)");
+        most = most.max(browser.count(".tile"));
+        (browser.run(&format!("return {loaded}")) == "3000"
+            && browser.run("return document.getElementById('more').hidden") == true)
+            .then_some(())
+    });
+    browser.run("scrollTo(0, document.documentElement.scrollHeight)");
+    browser.wait("[...document.querySelectorAll('.tile')].at(-1)?.getAttribute('aria-posinset') === '3000'");
+    browser.wait(&shown);
+    for at in [0.1, 0.8, 0.5] {
+        browser.run(&format!("scrollTo(0, {at} * document.documentElement.scrollHeight)"));
+        browser.wait(&shown);
+        most = most.max(browser.count(".tile"));
+    }
+    assert!(most <= 200, "{most} elements");
+    // The end and the beginning by one key each, and on from there: what is current is seen and has the focus.
+    for (key, at) in [("End", 3000), ("ArrowLeft", 2999), ("Home", 1), ("ArrowRight", 2)] {
+        press(&browser, key, 0);
+        browser.wait(&format!("document.activeElement.getAttribute('aria-posinset') === '{at}'"));
+        let is_seen = browser.run(&format!("const e = document.activeElement; {seen}"));
+        assert_eq!(is_seen, true, "{key}");
+    }
+    browser.run(
+        "const f = document.getElementById('class'); f.value = 'dog'; f.dispatchEvent(new Event('change'))",
+    );
+    browser.wait("[...document.querySelectorAll('.tile b')].every((e) => e.textContent === 'dog') && document.querySelectorAll('.tile').length >= 20");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// Where a key is wanted, the page asks for it once, and shows pictures as well as names.
+#[test]
+fn with_keys_the_review_shows_pictures_to_who_has_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("keys");
+    std::fs::write(&keys, "ann the-key-of-ann-who-reviews\n").expect("room");
+    let settings = format!(
+        "[access]\nkeys = {keys:?}\n[harvest]\nenabled = true\nroot = {:?}\nmin_free = \"0B\"\n",
+        folder.path().join("kept")
+    );
+    let service = Service::start(&(with_model("yolov8") + &settings));
+    let key = ("x-api-key", "the-key-of-ann-who-reviews");
+    let client: Client = service.client();
+    client.post_with("/detect", &[key, ("content-type", "image/png")], &textured(1)).ok();
+    wait_for("a kept picture", || {
+        let summary = client.get_with("/review/api/summary", &[key]).ok();
+        (summary["states"]["new"] == 1).then_some(())
+    });
+    let Some(browser) = Browser::open(DESKTOP) else { return };
+    browser.visit(&format!("{}/review", service.url()));
+    browser.wait("document.querySelector('.problem .key')");
+    browser.type_into(".problem .key input", "the-key-of-ann-who-reviews");
+    browser.click(".problem .key button");
+    browser.wait("document.querySelector('.tile img')?.naturalWidth > 0");
+    press(&browser, "Enter", 0);
+    browser.wait("document.getElementById('image').naturalWidth > 0");
+    assert_eq!(client.get("/review/api/summary").problem().0, 401, "to others it says nothing");
+}
+
+/// The export as people get it: chosen, downloaded, and read by the tools it is for.
+#[test]
+fn an_export_is_downloaded_and_read() {
+    let (_root, service) = kept(12);
+    let Some(browser) = Browser::open(DESKTOP) else { return };
+    let downloads = tempfile::tempdir().expect("a folder");
+    browser.download_to(downloads.path());
+    browser.visit(&format!("{}/review", service.url()));
+    tiles(&browser, 12);
+    press(&browser, "a", 2);
+    press(&browser, "a", 0);
+    settled(&browser);
+    for format in ["coco", "imagefolder", "label-studio", "yolo"] {
+        browser.run(&format!(
+            "const f = document.getElementById('export'); f.value = '{format}'; f.dispatchEvent(new Event('change'))"
+        ));
+        let zip = downloads.path().join(format!("detectd-{format}.zip"));
+        wait_for("the download", || zip.exists().then_some(()));
+        let folder = downloads.path().join(format);
+        export::unpack(&zip, &folder);
+        export::check(format, &folder, 12);
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
 #[test]
 fn the_review_is_light_local_and_open_to_everybody() {
     let (_root, service) = kept(12);
@@ -159,7 +278,8 @@ fn the_review_is_light_local_and_open_to_everybody() {
     ] {
         let Some(browser) = Browser::open(look) else { return };
         browser.visit(&format!("{}/review", service.url()));
-        tiles(&browser, 12);
+        // A small window need not hold elements of all.
+        browser.wait("document.querySelector('.tile')?.getAttribute('aria-setsize') === '12'");
         browser
             .wait("[...document.querySelectorAll('.tile img')].slice(0, 4).every((i) => i.naturalWidth > 0)");
         browser.shoot(&format!("review-{name}"));

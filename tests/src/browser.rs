@@ -224,6 +224,11 @@ impl Browser {
             .collect()
     }
 
+    /// Lets the page put downloads there.
+    pub fn download_to(&self, folder: &Path) {
+        self.devtools("Browser.setDownloadBehavior", &json!({ "behavior": "allow", "downloadPath": folder }));
+    }
+
     /// Keeps a picture of the page when `DETECTD_SHOTS` names a folder: to be looked at.
     pub fn shoot(&self, name: &str) {
         let Some(folder) = std::env::var_os("DETECTD_SHOTS") else { return };

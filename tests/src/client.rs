@@ -65,6 +65,12 @@ impl Client {
         reply(self.agent.get(format!("{}{path}", self.base)).call())
     }
 
+    /// A GET with headers.
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        reply(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).call())
+    }
+
     /// POST of a body with a content type.
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Reply {
         reply(self.agent.post(format!("{}{path}", self.base)).content_type(content_type).send(body))

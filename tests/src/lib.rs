@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod chaos;
 pub mod client;
+pub mod export;
 pub mod load;
 pub mod pictures;
 #[allow(missing_docs, reason = "also included by the library's own check, where it is private")]

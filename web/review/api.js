@@ -26,5 +26,18 @@ const post = (path, body) =>
 export const image = (id) => `${BASE}pictures/${encodeURIComponent(id)}/image`;
 export const thumb = (id) => `${BASE}pictures/${encodeURIComponent(id)}/thumb`;
 
+/// Shows a picture of the service in an `img`, asked for with a key where one is needed, as everything is. Returns what ends that.
+export function showPicture(img, address) {
+  const asking = new AbortController();
+  let shown = "";
+  ask(address, { signal: asking.signal }).then((reply) => reply.blob()).then((blob) => {
+    if (!asking.signal.aborted) img.src = shown = URL.createObjectURL(blob);
+  }).catch(() => { /* the place stays empty */ });
+  return () => {
+    asking.abort();
+    URL.revokeObjectURL(shown);
+  };
+}
+
 /// An export as a file.
 export const exported = (format) => ask(`${BASE}export?${new URLSearchParams({ format })}`).then((reply) => reply.blob());

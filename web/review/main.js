@@ -11,7 +11,9 @@ import { Single } from "./single.js";
 import zh from "./zh.js";
 
 /// Pictures of one load.
-const PAGE = 100;
+const PAGE = 200;
+/// How far below the window the next load begins, in pixels.
+const AHEAD = 1600;
 
 const grid = new Grid($("grid"), () => open());
 const single = new Single();
@@ -53,20 +55,23 @@ async function loadMore() {
     take(await api.page(filter(), next, PAGE, mine.signal));
   } catch (error) {
     if (error.name !== "AbortError") fail(error, loadMore);
+    return;
   } finally {
     if (loading === mine) loading = null;
   }
+  // On a large screen the end may still be near.
+  if ($("more").getBoundingClientRect().top < innerHeight + AHEAD) loadMore();
 }
 
 function take(page) {
-  const known = new Set(grid.items.map(({ picture }) => picture.id));
+  const known = new Set(grid.pictures.map(({ id }) => id));
   next = page.next;
   grid.add(page.pictures.filter(({ id }) => !known.has(id)));
   showEnds();
 }
 
 function showEnds() {
-  $("empty").hidden = grid.items.length > 0 || next !== null;
+  $("empty").hidden = grid.pictures.length > 0 || next !== null;
   $("more").hidden = next === null;
 }
 
@@ -129,7 +134,7 @@ function settle(receipt, stays) {
   for (const { result, picture } of receipt.pictures) {
     if (result === "done" && stays) grid.replace(picture);
     if (result === "conflict" && picture.state === state()) {
-      if (grid.items.some((item) => item.picture.id === picture.id)) grid.replace(picture);
+      if (grid.has(picture.id)) grid.replace(picture);
       else grid.restore([picture]);
     }
   }
@@ -167,7 +172,7 @@ function inTurn(change) {
     openChanges--;
     document.body.dataset.open = openChanges;
     if (openChanges === 0) look().catch(() => { /* the next look shows it */ });
-    if (grid.items.length < PAGE / 2) loadMore();
+    if (grid.pictures.length < PAGE / 2) loadMore();
   });
   return chain;
 }
@@ -222,7 +227,7 @@ function key(event) {
   const inGrid = {
     ArrowLeft: () => grid.go(grid.current - 1, event.shiftKey), ArrowRight: () => grid.go(grid.current + 1, event.shiftKey),
     ArrowUp: () => grid.go(grid.current - grid.columns, event.shiftKey), ArrowDown: () => grid.go(grid.current + grid.columns, event.shiftKey),
-    Home: () => grid.go(0, event.shiftKey), End: () => grid.go(grid.items.length, event.shiftKey),
+    Home: () => grid.go(0, event.shiftKey), End: () => grid.go(grid.pictures.length, event.shiftKey),
     ...(onButton ? {} : { " ": () => grid.mark(), Enter: open }),
   };
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -254,7 +259,7 @@ function wire() {
   for (const id of ["class", "flag", "order", "min", "max", "from", "to"]) $(id).addEventListener("change", load);
   $("states").addEventListener("change", () => { $("class").value = ""; $("flag").value = ""; load(); });
   $("export").addEventListener("change", download);
-  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) loadMore(); }, { rootMargin: "1200px" }).observe($("more"));
+  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) loadMore(); }, { rootMargin: `${AHEAD}px` }).observe($("more"));
   document.addEventListener("language", () => { grid.redraw(); look().catch(() => { /* counts stay as they are */ }); });
 }
 

@@ -2,7 +2,7 @@
 
 import { $, h, svg } from "../js/dom.js";
 import { t } from "../js/i18n.js";
-import { image } from "./api.js";
+import { image, showPicture } from "./api.js";
 import { classColour, className } from "./grid.js";
 
 /// Smallest side of a box, in pixels of the picture.
@@ -15,6 +15,7 @@ export class Single {
     this.at = -1; // the marked box
     this.changed = false;
     this.last = ""; // the class that a new box gets
+    this.hide = () => {}; // ends the picture that is shown
     $("boxes").addEventListener("pointerdown", (event) => this.#press(event));
     $("box-class").addEventListener("input", () => this.#rename($("box-class").value));
     $("box-add").addEventListener("click", () => this.add());
@@ -32,7 +33,9 @@ export class Single {
     this.changed = false;
     this.last = this.boxes[0]?.label ?? this.last;
     $("single-problem").replaceChildren();
-    $("image").src = image(picture.id);
+    this.hide();
+    $("image").removeAttribute("src");
+    this.hide = showPicture($("image"), image(picture.id));
     $("sheet").style.aspectRatio = `${picture.width || 4} / ${picture.height || 3}`;
     $("sheet").style.maxWidth = `calc((100dvh - 48px) * ${(picture.width || 4) / (picture.height || 3)})`;
     $("boxes").setAttribute("viewBox", `0 0 ${picture.width || 1} ${picture.height || 1}`);
