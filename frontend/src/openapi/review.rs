@@ -15,7 +15,7 @@ pub(super) fn paths() -> Value {
     let file = |summary: &str, kinds: &[&str]| {
         let content: serde_json::Map<String, Value> =
             kinds.iter().map(|kind| ((*kind).to_owned(), json!({}))).collect();
-        let mut operation = get(summary, &[id.clone()], &Value::Null, &[Code::NotFound]);
+        let mut operation = get(summary, std::slice::from_ref(&id), &Value::Null, &[Code::NotFound]);
         operation["get"]["responses"]["200"]["content"] = content.into();
         operation
     };
@@ -54,7 +54,7 @@ pub(super) fn paths() -> Value {
     json!({
         "/review/api/summary": get("How many kept pictures there are of each kind.", &[state], &reference("Kinds"), &[Code::BadParameter]),
         "/review/api/pictures": get("A page of kept pictures.", &filters, &reference("KeptPage"), &[Code::BadParameter]),
-        "/review/api/pictures/{id}": get("A kept picture and its sidecar.", &[id.clone()], &reference("Kept"), &[Code::NotFound]),
+        "/review/api/pictures/{id}": get("A kept picture and its sidecar.", std::slice::from_ref(&id), &reference("Kept"), &[Code::NotFound]),
         "/review/api/pictures/{id}/image": file("Its file, or a JPEG where browsers do not show such files.",
             &["image/jpeg", "image/png", "image/webp", "image/gif"]),
         "/review/api/pictures/{id}/thumb": file("A small copy.", &["image/jpeg"]),
