@@ -4,10 +4,11 @@
 use crate::config::Config;
 use crate::files;
 use crate::index::{COLUMNS, Entry, Index, IndexError, State, forget, io_error};
+use crate::intake::{Count, Event};
 use crate::naming::INDEX;
 use crate::review;
 use crate::scan;
-use crate::writer::{Complaint, Count, Event, step_back};
+use crate::writer::{Complaint, step_back};
 use rusqlite::params;
 use std::fs::{File, TryLockError};
 use std::io;

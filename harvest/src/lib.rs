@@ -2,7 +2,7 @@
 //! people, and handed on to training.
 //!
 //! ```text
-//! frontend ─ rules ─ writer ─▶ root/CLASS/SCORES/DATE/ID.jpg + ID.json ◀─ review ─▶ root/_reviewed, root/_rejected
+//! frontend ─ intake ─ writer ─▶ root/CLASS/SCORES/DATE/ID.jpg + ID.json ◀─ review ─▶ root/_reviewed, root/_rejected
 //!              look             │ files, naming, sidecar                             │ journal, undo
 //!                               ▼                                                    ▼
 //!                             index (SQLite, made again from the folders by scan) ─ query       export ─▶ YOLO, COCO, …
@@ -18,6 +18,7 @@ pub mod config;
 pub mod export;
 pub mod files;
 pub mod index;
+mod intake;
 mod keep;
 pub mod look;
 pub mod naming;
@@ -35,6 +36,6 @@ mod writer;
 
 pub use config::{Config, ConfigError, ReviewAccess};
 pub use index::{Index, IndexError, State};
+pub use intake::{Answer, Event, Harvest, Specimen};
 pub use look::Look;
 pub use sidecar::Sidecar;
-pub use writer::{Answer, Event, Harvest, Specimen};

@@ -2,10 +2,10 @@
 
 use crate::files;
 use crate::index::{Index, place};
+use crate::intake::{Answer, Specimen};
 use crate::look::Look;
 use crate::scan;
 use crate::sidecar::{Class, Found, ModelName, SCHEMA, Sidecar, now};
-use crate::writer::{Answer, Specimen};
 use std::path::Path;
 use std::sync::Arc;
 use vision::draw::encode_png;

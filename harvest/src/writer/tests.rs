@@ -1,6 +1,8 @@
 use super::*;
+use crate::intake::Harvest;
 use crate::testing::{pictures, png, specimen};
-use std::sync::mpsc::Sender;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Sender};
 
 struct Kept {
     root: tempfile::TempDir,

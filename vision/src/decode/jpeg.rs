@@ -8,11 +8,13 @@
 mod axis;
 mod bits;
 mod huffman;
+mod plane;
 mod reduced;
+mod scan;
 #[cfg(test)]
 mod tests;
 
-pub(super) use reduced::Planes;
+pub(super) use plane::Planes;
 
 use super::{DecodeError, Extent, Format, Limits, Reduce, TooLarge, Wanted, allocate, orient, rgb};
 use crate::picture::Picture;

@@ -5,38 +5,14 @@
 //! Decodes the ordinary kinds: sequential or progressive Huffman coding, 8 bits, grey or YCbCr. Whatever is not
 //! that, or is damaged, is `None`, and the full decoder has the word on it; so nothing is refused here.
 
-use super::axis::{self, Axis};
+use super::axis::Axis;
 use super::bits::Bits;
-use super::huffman::{Coefficient, END_OF_BLOCK, Huffman};
+use super::huffman::Huffman;
+use super::plane::{NATURAL, Part, Planes, make_room, mean};
+use super::scan::{Band, Scan};
 use super::{END, RESTART_FIRST, RESTART_LAST, SCAN, START, next_marker, segment};
 use crate::picture::Picture;
 use std::rc::Rc;
-
-/// Buffers that are kept from picture to picture.
-#[derive(Debug, Default)]
-pub(in super::super) struct Planes {
-    points: Vec<u8>,
-    coefficients: Vec<i16>,
-}
-
-impl Planes {
-    /// Frees what is above `keep` bytes.
-    pub fn trim(&mut self, keep: usize) {
-        if self.points.capacity() > keep {
-            self.points = Vec::new();
-        }
-        if self.coefficients.capacity() > keep / 2 {
-            self.coefficients = Vec::new();
-        }
-    }
-}
-
-/// Where the k-th coefficient of a block belongs.
-const NATURAL: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
-    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
-    46, 53, 60, 61, 54, 47, 55, 62, 63,
-];
 
 /// What of the stored picture is decoded.
 #[derive(Clone, Copy)]
@@ -211,65 +187,6 @@ impl File {
     }
 }
 
-/// One plane of the picture.
-struct Part {
-    id: u8,
-    /// Blocks in a unit.
-    h: usize,
-    v: usize,
-    table: usize,
-    /// Blocks without padding.
-    columns: usize,
-    rows: usize,
-    /// Blocks in a padded row.
-    stride: usize,
-    /// The points that are made of the blocks.
-    across: Rc<Axis>,
-    down: Rc<Axis>,
-    /// Last coefficient that those need.
-    last: usize,
-    /// Coefficients that are kept of a block of a progressive file.
-    kept: usize,
-    /// Where the plane begins in [`Planes`].
-    points: usize,
-    coefficients: usize,
-    /// The DC coefficient of the block before.
-    mean: i32,
-    is_seen: bool,
-}
-
-impl Part {
-    /// Writes the points of a block at this column and row of blocks, of whose frequencies the first `rows` rows count.
-    #[inline(always)]
-    fn write(
-        &self,
-        block: &[f32; 64],
-        rows: usize,
-        (column, row): (usize, usize),
-        points: &mut [u8],
-    ) -> Option<()> {
-        let (across, down) = (self.across.within(column), self.down.within(row));
-        let stride = self.across.len();
-        let out = points.get_mut(self.points + down.start * stride + across.start..)?;
-        axis::write(block, rows, self.across.weights(across), self.down.weights(down), out, stride);
-        Some(())
-    }
-
-    /// Writes the one point of a block of which no more is wanted.
-    #[inline(always)]
-    fn write_mean(&self, mean: u8, (column, row): (usize, usize), points: &mut [u8]) -> Option<()> {
-        let (across, down) = (self.across.within(column), self.down.within(row));
-        *points.get_mut(self.points + down.start * self.across.len() + across.start)? = mean;
-        Some(())
-    }
-
-    /// Whether anything of a block is wanted.
-    #[inline(always)]
-    fn wants(&self, (column, row): (usize, usize)) -> bool {
-        !self.across.within(column).is_empty() && !self.down.within(row).is_empty()
-    }
-}
-
 struct Frame {
     /// Of what is taken.
     width: usize,
@@ -414,192 +331,9 @@ impl Frame {
     }
 }
 
-fn make_room<T: Copy + Default>(buffer: &mut Vec<T>, length: usize) -> Option<()> {
-    buffer.clear();
-    buffer.try_reserve_exact(length).ok()?;
-    buffer.resize(length, T::default());
-    Some(())
-}
-
 /// BT.601 in full range, as JFIF has it.
 fn rgb(luma: u8, blue: u8, red: u8) -> [u8; 3] {
     let (luma, blue, red) = (i32::from(luma) << 16 | 1 << 15, i32::from(blue) - 128, i32::from(red) - 128);
     [luma + 91_881 * red, luma - 22_554 * blue - 46_802 * red, luma + 116_130 * blue]
         .map(|value| (value >> 16).clamp(0, 255) as u8)
-}
-
-/// The mean of a block from its DC coefficient.
-fn mean(coefficient: i32, step: u16) -> u8 {
-    let sum = coefficient.wrapping_mul(i32::from(step)).saturating_add(8 * 128 + 4);
-    (sum >> 3).clamp(0, 255) as u8
-}
-
-/// Which coefficients a scan is about, and how exactly.
-#[derive(Clone, Copy)]
-struct Band {
-    first: usize,
-    last: usize,
-    is_refinement: bool,
-    shift: u32,
-}
-
-struct Scan<'a> {
-    bits: Bits<'a>,
-    band: Band,
-    quantisation: &'a [Option<[u16; 64]>; 4],
-    /// Blocks to come in which the band is empty.
-    skipped_blocks: u32,
-}
-
-impl Scan<'_> {
-    fn restart(&mut self) -> bool {
-        self.skipped_blocks = 0;
-        self.bits.restart()
-    }
-
-    /// The difference of a block's DC coefficient to the one before.
-    #[inline(always)]
-    fn dc(&mut self, part: &mut Part, table: &Huffman) -> Option<i32> {
-        self.bits.fill();
-        let size = u32::from(table.symbol(&mut self.bits)?);
-        if size > 15 {
-            return None;
-        }
-        part.mean = part.mean.wrapping_add(self.bits.value(size));
-        Some(part.mean)
-    }
-
-    #[inline(always)]
-    fn sequential(
-        &mut self,
-        part: &mut Part,
-        dc: &Huffman,
-        ac: &Huffman,
-        at: (usize, usize),
-        points: &mut [u8],
-    ) -> Option<()> {
-        let steps = self.quantisation[part.table].as_ref()?;
-        let first = self.dc(part, dc)?;
-        if !part.wants(at) {
-            return ac.skip_block(&mut self.bits, 1);
-        }
-        if part.last == 0 {
-            part.write_mean(mean(first, steps[0]), at, points)?;
-            return ac.skip_block(&mut self.bits, 1);
-        }
-        let mut block = [0.0; 64];
-        block[0] = first as f32 * f32::from(steps[0]);
-        let (mut k, mut bottom) = (1, 0);
-        while k <= part.last {
-            self.bits.fill();
-            let Coefficient { zeros, value, .. } = ac.coefficient(&mut self.bits)?;
-            if zeros == END_OF_BLOCK {
-                k = 64;
-                break;
-            }
-            k += usize::from(zeros);
-            if k > 63 {
-                return None;
-            }
-            let place = NATURAL[k];
-            block[usize::from(place)] = f32::from(value) * f32::from(steps[k]);
-            bottom = bottom.max(place / 8);
-            k += 1;
-        }
-        part.write(&block, usize::from(bottom) + 1, at, points)?;
-        ac.skip_block(&mut self.bits, k as u32)
-    }
-
-    fn progressive(
-        &mut self,
-        part: &mut Part,
-        dc: Option<&Huffman>,
-        ac: Option<&Huffman>,
-        block: &mut [i16],
-    ) -> Option<()> {
-        match (self.band.first, self.band.is_refinement) {
-            (0, false) => block[0] = (self.dc(part, dc?)? << self.band.shift) as i16,
-            (0, true) => block[0] |= i16::from(self.bits.bit()) << self.band.shift,
-            (_, false) => self.ac_first(ac?, block)?,
-            (_, true) => self.ac_refinement(ac?, block)?,
-        }
-        Some(())
-    }
-
-    fn ac_first(&mut self, table: &Huffman, block: &mut [i16]) -> Option<()> {
-        if self.skipped_blocks > 0 {
-            self.skipped_blocks -= 1;
-            return Some(());
-        }
-        let mut k = self.band.first;
-        while k <= self.band.last {
-            self.bits.fill();
-            let symbol = table.symbol(&mut self.bits)?;
-            let (run, size) = (symbol >> 4, u32::from(symbol & 15));
-            match (run, size) {
-                (15, 0) => k += 16,
-                (_, 0) => {
-                    self.skipped_blocks = (1 << run) - 1 + self.bits.take(run.into()) as u32;
-                    break;
-                }
-                _ => {
-                    k += usize::from(run);
-                    let value = self.bits.value(size) << self.band.shift;
-                    *block.get_mut(k).filter(|_| k <= self.band.last)? = value as i16;
-                    k += 1;
-                }
-            }
-        }
-        Some(())
-    }
-
-    /// Adds a bit to the coefficients that are known, and those that are new with it.
-    fn ac_refinement(&mut self, table: &Huffman, block: &mut [i16]) -> Option<()> {
-        let one = 1i16 << self.band.shift;
-        let mut k = self.band.first;
-        if self.skipped_blocks == 0 {
-            while k <= self.band.last {
-                self.bits.fill();
-                let symbol = table.symbol(&mut self.bits)?;
-                let (mut run, size) = (symbol >> 4, symbol & 15);
-                let mut new = 0;
-                match (run, size) {
-                    (15, 0) => {}
-                    (_, 0) => {
-                        self.skipped_blocks = (1 << run) + self.bits.take(run.into()) as u32;
-                        break;
-                    }
-                    (_, 1) => new = if self.bits.take(1) == 1 { one } else { -one },
-                    _ => return None,
-                }
-                while k <= self.band.last {
-                    let value = block.get_mut(k)?;
-                    k += 1;
-                    if *value != 0 {
-                        refine(value, one, self.bits.bit());
-                    } else if run == 0 {
-                        *value = new;
-                        break;
-                    } else {
-                        run -= 1;
-                    }
-                }
-            }
-        }
-        if self.skipped_blocks > 0 {
-            for value in block.get_mut(k..=self.band.last)? {
-                if *value != 0 {
-                    refine(value, one, self.bits.bit());
-                }
-            }
-            self.skipped_blocks -= 1;
-        }
-        Some(())
-    }
-}
-
-fn refine(value: &mut i16, one: i16, bit: bool) {
-    if bit && *value & one == 0 {
-        *value = value.wrapping_add(if *value > 0 { one } else { -one });
-    }
 }

@@ -1,0 +1,102 @@
+//! One plane of a picture: the blocks it is stored in, which points of them are wanted, and where those go. Knows no bits.
+
+use super::axis::{self, Axis};
+use std::rc::Rc;
+
+/// Buffers that are kept from picture to picture.
+#[derive(Debug, Default)]
+pub(in super::super) struct Planes {
+    pub points: Vec<u8>,
+    pub coefficients: Vec<i16>,
+}
+
+impl Planes {
+    /// Frees what is above `keep` bytes.
+    pub fn trim(&mut self, keep: usize) {
+        if self.points.capacity() > keep {
+            self.points = Vec::new();
+        }
+        if self.coefficients.capacity() > keep / 2 {
+            self.coefficients = Vec::new();
+        }
+    }
+}
+
+/// Where the k-th coefficient of a block belongs.
+pub(super) const NATURAL: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// One plane of the picture.
+pub(super) struct Part {
+    pub id: u8,
+    /// Blocks in a unit.
+    pub h: usize,
+    pub v: usize,
+    pub table: usize,
+    /// Blocks without padding.
+    pub columns: usize,
+    pub rows: usize,
+    /// Blocks in a padded row.
+    pub stride: usize,
+    /// The points that are made of the blocks.
+    pub across: Rc<Axis>,
+    pub down: Rc<Axis>,
+    /// Last coefficient that those need.
+    pub last: usize,
+    /// Coefficients that are kept of a block of a progressive file.
+    pub kept: usize,
+    /// Where the plane begins in [`Planes`].
+    pub points: usize,
+    pub coefficients: usize,
+    /// The DC coefficient of the block before.
+    pub mean: i32,
+    pub is_seen: bool,
+}
+
+impl Part {
+    /// Writes the points of a block at this column and row of blocks, of whose frequencies the first `rows` rows count.
+    #[inline(always)]
+    pub fn write(
+        &self,
+        block: &[f32; 64],
+        rows: usize,
+        (column, row): (usize, usize),
+        points: &mut [u8],
+    ) -> Option<()> {
+        let (across, down) = (self.across.within(column), self.down.within(row));
+        let stride = self.across.len();
+        let out = points.get_mut(self.points + down.start * stride + across.start..)?;
+        axis::write(block, rows, self.across.weights(across), self.down.weights(down), out, stride);
+        Some(())
+    }
+
+    /// Writes the one point of a block of which no more is wanted.
+    #[inline(always)]
+    pub fn write_mean(&self, mean: u8, (column, row): (usize, usize), points: &mut [u8]) -> Option<()> {
+        let (across, down) = (self.across.within(column), self.down.within(row));
+        *points.get_mut(self.points + down.start * self.across.len() + across.start)? = mean;
+        Some(())
+    }
+
+    /// Whether anything of a block is wanted.
+    #[inline(always)]
+    pub fn wants(&self, (column, row): (usize, usize)) -> bool {
+        !self.across.within(column).is_empty() && !self.down.within(row).is_empty()
+    }
+}
+
+pub(super) fn make_room<T: Copy + Default>(buffer: &mut Vec<T>, length: usize) -> Option<()> {
+    buffer.clear();
+    buffer.try_reserve_exact(length).ok()?;
+    buffer.resize(length, T::default());
+    Some(())
+}
+
+/// The mean of a block from its DC coefficient.
+pub(super) fn mean(coefficient: i32, step: u16) -> u8 {
+    let sum = coefficient.wrapping_mul(i32::from(step)).saturating_add(8 * 128 + 4);
+    (sum >> 3).clamp(0, 255) as u8
+}
