@@ -9,16 +9,18 @@ use crate::events::Events;
 use crate::inputs::Inputs;
 use crate::keeping::Keeping;
 use crate::link::Link;
+use crate::openapi;
 use crate::stats::{self, History, Snapshot};
 use crate::tls::Tls;
 use crate::visitor::Visitor;
 use crate::work::Pool;
+use bytes::Bytes;
 use http::HeaderValue;
 use http::request::Parts;
 use shm_proto::board::{Board, Counter, Process, ProcessState};
 use shm_proto::clock::{self, Nanos};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
 /// Where the service is in its life, as its connections see it.
@@ -56,6 +58,7 @@ pub struct Service {
     pub tls: Option<Tls>,
     /// What answered pictures are kept with, where there is a folder for them.
     pub keeping: Option<Keeping>,
+    description: OnceLock<Bytes>,
     history: Mutex<History>,
     capacity: Mutex<Capacity>,
     phase: watch::Sender<Phase>,
@@ -101,10 +104,18 @@ impl Service {
             access,
             tls,
             keeping,
+            description: OnceLock::new(),
             history,
             capacity,
             phase,
         })
+    }
+
+    /// The API's description as JSON, made when it is first asked for: it follows from the configuration alone.
+    pub fn description(&self) -> Bytes {
+        // Text keys and finite numbers, which is all that serde_json can refuse.
+        let make = || serde_json::to_vec(&openapi::document(&self.config)).unwrap_or_default().into();
+        self.description.get_or_init(make).clone()
     }
 
     /// This process's block on the board.

@@ -445,7 +445,8 @@ impl Driver {
         }
         let procs = self.config.service.procs();
         let (address, model) = (self.board.listen(), self.board.model());
-        tracing::info!(%address, "serving {model} on http://{address} with {procs} frontends");
+        let scheme = if self.config.tls.is_on() { "https" } else { "http" };
+        tracing::info!(%address, "serving {model} on {scheme}://{address} with {procs} frontends");
         if let Some((_, refused)) = self.predecessor.change() {
             self.predecessor.retire(self.config.service.drain_timeout + LAST_CALL);
             match refused {

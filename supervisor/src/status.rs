@@ -166,14 +166,7 @@ impl Report {
     fn text(&self) -> String {
         let mut out = String::new();
         let (pid, _, beat) = self.supervisor;
-        let _ = writeln!(
-            out,
-            "{}: {}, http://{}, {}",
-            self.name,
-            self.health(),
-            self.listen,
-            or_none(&self.model)
-        );
+        let _ = writeln!(out, "{}: {}, {}, {}", self.name, self.health(), self.listen, or_none(&self.model));
         let _ = match self.health() {
             "dead" => writeln!(
                 out,

@@ -4,7 +4,7 @@ use crate::error::RequestError;
 use crate::events;
 use crate::reply::Reply;
 use crate::service::Service;
-use crate::{metrics, openapi, stats};
+use crate::{metrics, stats};
 use std::sync::Arc;
 
 /// Prometheus text.
@@ -28,5 +28,5 @@ pub fn events(service: &Arc<Service>) -> Result<Reply, RequestError> {
 
 /// The API description.
 pub fn openapi(service: &Service) -> Reply {
-    Reply::json(&openapi::document(&service.config))
+    Reply::new("application/json", service.description())
 }
