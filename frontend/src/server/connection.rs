@@ -11,6 +11,7 @@ use http::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use nix::sys::socket::{setsockopt, sockopt};
 use shm_proto::board::Counter;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -29,6 +30,9 @@ const MAX_HEADER: usize = 2 * router::MAX_HEADER;
 const MAX_FIELDS: usize = 2 * router::MAX_FIELDS;
 /// Read buffer of a connection: an ordinary picture in a few reads.
 const MAX_BUFFER: usize = 256 << 10;
+/// Bytes of answers that the kernel holds for a client who does not read (it doubles the figure). Left to itself it goes up to
+/// 4 MiB: clients who ask for much and read nothing would have it made and copied, and kept.
+const UNREAD: usize = 128 << 10;
 /// How long, and for how many bytes, a connection that was answered before its request was whole is still read:
 /// closing it at once would reset it and take the answer from the client.
 const LINGER: Duration = Duration::from_secs(2);
@@ -108,6 +112,7 @@ fn prepared(stream: std::net::TcpStream) -> std::io::Result<TcpStream> {
     stream.set_nonblocking(true)?;
     // Answers are written whole; waiting for more to send would only delay them.
     stream.set_nodelay(true)?;
+    setsockopt(&stream, sockopt::SndBuf, &UNREAD)?;
     TcpStream::from_std(stream)
 }
 
