@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use shm_proto::board::Counter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 const RED: [u8; 3] = COLOURS[0].1;
 
@@ -125,4 +125,43 @@ fn a_service_that_is_stopped_in_the_middle_of_an_upgrade_stops() {
     wait_for("the upgrade to begin", || service.log().contains("handing over").then_some(()));
     service.signal(Signal::SIGTERM);
     assert!(service.wait().success(), "{}", service.log());
+}
+
+/// The status of a page, asked by a client that takes the certificate as it is; `None` where there is no curl.
+fn page(url: &str) -> Option<String> {
+    let output =
+        Command::new("curl").args(["-ks", "-o", "/dev/null", "-w", "%{http_code}", url]).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_identity_and_the_operators_door_stay() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("an identity");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("room");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("room");
+    let door = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let service = Service::start_copy(&format!(
+        "{}[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n[access]\nadmin_listen = \"{door}\"\n",
+        with_model("yolov8")
+    ));
+    assert!(service.log().contains(&format!("https://{}", service.address())), "{}", service.log());
+    for change in ["", "upgrade", "reload", "upgrade"] {
+        if !change.is_empty() {
+            let output = run(&[change, "--name", service.name(), "--timeout", "60s"]);
+            assert!(output.status.success(), "{change}: {}\n{}", errors(&output), service.log());
+        }
+        let Some(health) = page(&format!("https://{}/healthz", service.address())) else {
+            eprintln!("SKIPPED: there is no curl");
+            return;
+        };
+        assert_eq!(health, "200", "after {change:?}");
+        assert_eq!(
+            page(&format!("https://{}/metrics", service.address())).as_deref(),
+            Some("404"),
+            "after {change:?}"
+        );
+        assert_eq!(page(&format!("https://{door}/metrics")).as_deref(), Some("200"), "after {change:?}");
+    }
 }
