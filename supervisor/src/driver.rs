@@ -6,6 +6,7 @@
 mod arenas;
 mod former;
 mod process;
+mod roll_call;
 mod trial;
 
 use crate::config::{self, Config, Sources};
@@ -26,6 +27,7 @@ use nix::sys::signal::{Signal as Number, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use process::Process;
+use roll_call::RollCall;
 use shm_proto::arena::Bells;
 use shm_proto::board::{Board, Heritage, ProcessState, ServiceState};
 use signal_hook::iterator::backend::SignalDelivery;
@@ -110,6 +112,8 @@ pub struct Driver {
     predecessor: Predecessor,
     /// The program that may become our successor.
     trial: Option<Trial>,
+    /// The new program is good; it takes over from whom it finds alive.
+    roll_call: Option<RollCall>,
     watchdog: Option<Duration>,
     announced: bool,
     exit: Option<(Exit, Option<String>)>,
@@ -152,6 +156,7 @@ impl Driver {
             path,
             predecessor: Predecessor::new(handover, heritage),
             trial: None,
+            roll_call: None,
             watchdog: systemd::watchdog_interval(),
             announced: false,
             exit: None,
@@ -272,8 +277,10 @@ impl Driver {
     /// Somebody who is no child of the core's.
     fn reaped_other(&mut self, pid: Pid, how: Ending) {
         if let Some(trial) = self.trial.take_if(|trial| trial.pid() == pid) {
-            let error = (how != Ending::Code(0)).then(|| trial.complaint(how));
-            self.feed(Event::ProgramChecked { error });
+            match how {
+                Ending::Code(0) => self.roll_call = Some(RollCall::of(self.heartbeats())),
+                _ => self.feed(Event::ProgramChecked { error: Some(trial.complaint(how)) }),
+            }
         } else if self.predecessor.reaped(pid) {
             tracing::info!(%pid, "a process of the former program {how}");
             self.predecessor.watch(&self.board, Instant::now());
@@ -302,6 +309,19 @@ impl Driver {
                 self.feed(Event::Silent { child, quiet: silence.quiet });
             }
         }
+        let mut roll_call = self.roll_call.take();
+        let beat = |child| self.heartbeats().find(|(other, _)| *other == child).map(|(_, beat)| beat);
+        if roll_call.as_mut().is_some_and(|roll_call| roll_call.is_over(beat)) {
+            self.feed(Event::ProgramChecked { error: None });
+        } else {
+            self.roll_call = roll_call;
+        }
+    }
+
+    /// Of all who are watched.
+    fn heartbeats(&self) -> impl Iterator<Item = (ChildId, u64)> {
+        let watched = self.processes.iter().filter(|process| self.core.patience(process.id, true).is_some());
+        watched.map(|process| (process.id, block(&self.board, process.id).heartbeat()))
     }
 
     /// Hands an event to the core and performs what follows, and what follows from that.
