@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use shm_proto::board::Stage;
 
 /// Codes that `POST /detect` cannot answer: they are other routes' or other methods'.
-const NOT_DETECT: [Code; 4] = [Code::Forbidden, Code::NotFound, Code::MethodNotAllowed, Code::Draining];
+const NOT_DETECT: [Code; 3] = [Code::Forbidden, Code::NotFound, Code::MethodNotAllowed];
 
 /// The description of a service with this configuration.
 pub fn document(config: &Config) -> Value {

@@ -41,6 +41,8 @@ const RESERVED_FDS: u64 = 256;
 /// How long connections without a request stay open when the service closes: their clients may be sending one
 /// this instant, and get an answer that ends the connection instead of a reset.
 const GRACE: Duration = Duration::from_millis(500);
+/// Before the end of the time to drain: what is not done by then is told so. At most a quarter of that time.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// The open connections of this process.
 #[derive(Debug, Default)]
@@ -152,8 +154,8 @@ pub async fn accept(
     Ok(())
 }
 
-/// Ends all connections: each with its next answer, those without a request after a grace, those that do not end
-/// when time is up never mind. Returns whether all ended in time.
+/// Ends all connections: each with its next answer, those without a request after a grace. Shortly before time is up what is
+/// still under way is answered `draining`; those that do not end even then never mind. Returns whether all ended in time.
 pub async fn drain(
     service: &Service,
     connections: &Connections,
@@ -169,6 +171,10 @@ pub async fn drain(
         return true;
     }
     service.enter(Phase::Closed);
+    if timeout_at(end - LAST_WORD.min(timeout / 4), connections.all_closed()).await.is_ok() {
+        return true;
+    }
+    service.enter(Phase::Over);
     timeout_at(end, connections.all_closed()).await.is_ok()
 }
 

@@ -32,6 +32,8 @@ pub enum Phase {
     Closing,
     /// Connections without a request are closed.
     Closed,
+    /// What is still under way is answered that it will not be done.
+    Over,
 }
 
 /// The parts of a frontend.

@@ -11,7 +11,7 @@ use crate::keeping::{self, Keeping};
 use crate::options::{Choices, Format};
 use crate::pipeline::{self, Answer, Found, Kept, Order};
 use crate::reply::Reply;
-use crate::service::Service;
+use crate::service::{Phase, Service};
 use crate::work::Turn;
 use bytes::Bytes;
 use document::{Document, label, millis};
@@ -26,10 +26,10 @@ use tokio::time::Instant;
 use vision::draw::{Annotation, annotate, encode_jpeg};
 use vision::model::ModelSpec;
 
-/// Answers the request, or refuses it, by its deadline.
+/// Answers the request, or refuses it, by its deadline, or when the service stops.
 ///
 /// # Errors
-/// Whatever refuses a picture; `deadline_exceeded` when the deadline passes first.
+/// Whatever refuses a picture; `deadline_exceeded` when the deadline passes first, `draining` when the time to drain does.
 pub async fn answer<B>(service: &Arc<Service>, call: &Call<'_>, body: B) -> Result<Reply, RequestError>
 where
     B: hyper::body::Body<Data = Bytes> + Send,
@@ -46,17 +46,26 @@ where
         end: Instant::now() + limit,
         deadline: call.arrived.saturating_add(limit.as_nanos() as Nanos),
     };
-    match service.inputs.receive(call.head, body, time.end).await? {
-        (Asked::One(named), room) => {
-            let work = async {
-                let answered = detect(service, admitted, asker, named, choices, room, time).await?;
-                respond(service, call.id, answered).await
-            };
-            time.limit(work).await
+    let work = async {
+        match service.inputs.receive(call.head, body, time.end).await? {
+            (Asked::One(named), room) => {
+                let work = async {
+                    let answered = detect(service, admitted, asker, named, choices, room, time).await?;
+                    respond(service, call.id, answered).await
+                };
+                time.limit(work).await
+            }
+            (Asked::Many(pictures, options), room) => {
+                list::answer(service, admitted, call, (pictures, room), choices, options, time).await
+            }
         }
-        (Asked::Many(pictures, options), room) => {
-            list::answer(service, admitted, call, (pictures, room), choices, options, time).await
-        }
+    };
+    let mut phase = service.phase();
+    tokio::select! {
+        biased;
+        answered = work => answered,
+        // An error means that nobody can enter a phase any more, which is the end as well.
+        _ = phase.wait_for(|phase| *phase == Phase::Over) => Err(RequestError::from(Code::Draining).retry_after(1)),
     }
 }
 

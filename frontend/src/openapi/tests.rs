@@ -32,7 +32,6 @@ fn every_code_is_described_where_its_status_is() {
             Code::Forbidden => &document["components"]["responses"]["Forbidden"],
             Code::NotFound => &document["components"]["responses"]["NotFound"],
             Code::MethodNotAllowed => &document["components"]["responses"]["MethodNotAllowed"],
-            Code::Draining => &document["paths"]["/readyz"]["get"]["responses"]["503"],
             _ => &detect[code.status().as_str()],
         };
         let codes = &response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]

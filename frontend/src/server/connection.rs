@@ -165,7 +165,7 @@ async fn serve(service: &Arc<Service>, stream: Stream, (peer, door): (SocketAddr
         let done = poll_fn(|cx| connection.poll_without_shutdown(cx));
         tokio::select! {
             served = done => Some(served),
-            _ = phase.wait_for(|phase| *phase == Phase::Closed) => None,
+            _ = phase.wait_for(|phase| *phase >= Phase::Closed) => None,
         }
     };
     let served = match served {

@@ -46,6 +46,21 @@ fn idle_connections_do_not_hold_up_the_drain() {
 }
 
 #[test]
+fn what_cannot_be_done_in_time_is_told_so() {
+    let mut rig = Rig::start();
+    rig.engine(Engine::Holds);
+    let mut busy = rig.connect();
+    busy.send(DETECT, &png(8, 8));
+    wait_for("the request is in flight", || rig.service.board.in_flight() == 1);
+    rig.drain(Duration::from_secs(2));
+    let answer = busy.answer(false);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert_eq!(answer.json()["code"], "draining");
+    drop(busy);
+    assert!(rig.drained());
+}
+
+#[test]
 fn what_does_not_end_in_time_is_reported() {
     let mut rig = Rig::start();
     rig.engine(Engine::Holds);
@@ -53,7 +68,7 @@ fn what_does_not_end_in_time_is_reported() {
     busy.send(DETECT, &png(8, 8));
     wait_for("the request is in flight", || rig.service.board.in_flight() == 1);
     rig.drain(Duration::from_millis(50));
-    assert!(!rig.drained());
+    assert!(!rig.drained(), "its client keeps the connection");
 }
 
 #[test]

@@ -46,6 +46,11 @@ impl Fault {
         }
     }
 
+    /// Whether the engine stands still in it. One that does while an upgrade hands over is not replaced, and what it holds is told so.
+    fn stops_an_engine(self) -> bool {
+        matches!(self, Self::HangEngine | Self::PauseEngine)
+    }
+
     /// Whether engines die of it. A request that was with two of them when they died is taken for their killer.
     fn ends_an_engine(self) -> bool {
         matches!(self, Self::KillEngine | Self::HangEngine | Self::SwapModel | Self::Upgrade)
@@ -56,7 +61,7 @@ impl Fault {
 pub fn random_pairs(plan: &Plan) -> Report {
     let mut report = Report::new(
         &format!("random pairs of faults, seed {}, {} s", plan.seed, plan.duration.as_secs()),
-        "each id answered once, with its own picture's answer, or its connection broke with its process; \
+        "each id answered once, with its own picture's answer or why there is none, or its connection broke with its process; \
          afterwards everything is where it was",
     );
     let service = Service::start_copy(&settings(
@@ -66,13 +71,14 @@ pub fn random_pairs(plan: &Plan) -> Report {
     let rest = Rest::of(&service);
     let generator = Generator::start(service.address(), Pace::Open(rate));
     let mut chance = fastrand::Rng::with_seed(plan.seed);
-    let (begun, mut pairs, mut lethal) = (Instant::now(), 0, 0);
+    let (begun, mut pairs, mut lethal, mut stalled) = (Instant::now(), 0, 0, 0);
     while begun.elapsed() < plan.duration || pairs == 0 {
         let faults = [Fault::draw(&mut chance), Fault::draw(&mut chance)];
         let apart = Duration::from_millis(chance.u64(..400));
         let seed = chance.u64(..);
         println!("  {:7.1} s: {faults:?}, {} ms apart", begun.elapsed().as_secs_f64(), apart.as_millis());
         lethal += u32::from(faults.iter().all(|fault| fault.ends_an_engine()));
+        stalled += u32::from(faults.contains(&Fault::Upgrade) && faults.iter().any(|f| f.stops_an_engine()));
         std::thread::scope(|scope| {
             for (k, fault) in faults.into_iter().enumerate() {
                 let (service, generator) = (&service, &generator);
@@ -95,10 +101,15 @@ pub fn random_pairs(plan: &Plan) -> Report {
     }
     report.saw(format!("{pairs} pairs; {}", books.summary()));
     report.broken.extend(books.lost());
-    let poison = books.problems.iter().filter(|problem| *problem == "422 poison_input").count();
+    let of = |kind: &str| books.problems.iter().filter(|problem| *problem == kind).count();
+    let (poison, unfinished) = (of("422 poison_input"), of("503 draining"));
     report.must(
-        books.problems.len() == poison && books.refused.is_empty(),
+        books.problems.len() == poison + unfinished && books.refused.is_empty(),
         format!("{} problems, such as {:?}", books.problems.len(), books.problems.first()),
+    );
+    report.must(
+        unfinished == 0 || stalled > 0,
+        format!("{unfinished} requests were told that the service stops, and no engine stood still during an upgrade"),
     );
     report
         .must(poison as u32 <= lethal, format!("{poison} requests were taken for poison in {lethal} pairs"));
