@@ -26,6 +26,23 @@ pub struct Filter {
     pub to: Option<String>,
     /// With this flag.
     pub flag: Option<String>,
+    /// Come by then: [`Page::last`] of an earlier page, so that what comes meanwhile moves nothing.
+    pub until: Option<i64>,
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Behind so many pictures.
+    Skip(u64),
+    /// Where the page before says: [`Page::next`].
+    After(String),
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::Skip(0)
+    }
 }
 
 /// In which order.
@@ -51,6 +68,8 @@ pub struct Page {
     pub next: Option<String>,
     /// How many pictures there are on all pages.
     pub total: u64,
+    /// Number of the picture that came last, whether it is on a page or not.
+    pub last: i64,
 }
 
 /// How many pictures there are.
@@ -114,12 +133,15 @@ impl Filter {
         if let Some(flag) = &self.flag {
             add("flags & ? != 0", Value::Integer(look::flags_of([flag.as_str()]).into()));
         }
+        if let Some(n) = self.until {
+            add("n <= ?", Value::Integer(n));
+        }
         (sql, values)
     }
 }
 
 impl Index {
-    /// A page of pictures, from where `after` says.
+    /// A page of pictures.
     ///
     /// # Errors
     /// SQLite's.
@@ -127,7 +149,7 @@ impl Index {
         &self,
         filter: &Filter,
         order: Order,
-        after: Option<&str>,
+        start: &Start,
         most: usize,
     ) -> Result<Page, IndexError> {
         let (conditions, mut values) = filter.conditions();
@@ -136,13 +158,20 @@ impl Index {
         let (column, falling) = order.column();
         let (than, way) = if falling { ("<", "DESC") } else { (">", "ASC") };
         let mut sql = format!("SELECT {COLUMNS}, n FROM pictures WHERE {conditions}");
-        if let Some((key, n)) = after.and_then(|after| after.rsplit_once('-')) {
-            let (key, n) = (key.parse::<f64>().unwrap_or_default(), n.parse().unwrap_or_default());
-            sql.push_str(&format!(" AND ({column}, n) {than} (?, ?)"));
-            values.extend([Value::Real(key), Value::Integer(n)]);
+        let mut skip = 0;
+        match start {
+            Start::Skip(many) => skip = *many,
+            Start::After(place) => {
+                let (key, n) = place.rsplit_once('-').unwrap_or_default();
+                let (key, n) = (key.parse::<f64>().unwrap_or_default(), n.parse().unwrap_or_default());
+                sql.push_str(&format!(" AND ({column}, n) {than} (?, ?)"));
+                values.extend([Value::Real(key), Value::Integer(n)]);
+            }
         }
         let most = most.clamp(1, MOST);
-        sql.push_str(&format!(" ORDER BY {column} {way}, n {way} LIMIT {}", most + 1));
+        // Rows that are skipped are passed over in the index alone, as long as it knows what the conditions ask.
+        sql.push_str(&format!(" ORDER BY {column} {way}, n {way} LIMIT {} OFFSET ?", most + 1));
+        values.push(Value::Integer(i64::try_from(skip).unwrap_or(i64::MAX)));
         let mut statement = self.db.prepare_cached(&sql)?;
         let rows = statement
             .query_map(params_from_iter(values), |row| Ok((Entry::read(row)?, row.get::<_, i64>(15)?)))?;
@@ -150,7 +179,8 @@ impl Index {
         let more = rows.len() > most;
         rows.truncate(most);
         let next = rows.last().filter(|_| more).map(|(entry, n)| format!("{}-{n}", order.key(entry)));
-        Ok(Page { entries: rows.into_iter().map(|(entry, _)| entry).collect(), next, total })
+        let last = self.db.query_row("SELECT IFNULL(MAX(n), 0) FROM pictures", [], |row| row.get(0))?;
+        Ok(Page { entries: rows.into_iter().map(|(entry, _)| entry).collect(), next, total, last })
     }
 
     /// How many pictures there are of each kind; classes, flags and days in one state.

@@ -48,7 +48,7 @@ pub fn reconcile(index: &mut Index) -> Result<Report, IndexError> {
     };
     let mut strangers = Vec::new();
     walk(&root, &mut |path| {
-        let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let id = id(path);
         if known.get(id).is_some_and(|place| place == path) {
             known.remove(id);
         } else {
@@ -58,9 +58,12 @@ pub fn reconcile(index: &mut Index) -> Result<Report, IndexError> {
 
     let mut report = Report::default();
     for chunk in strangers.chunks(CHUNK) {
+        // Files are read, and pictures without a sidecar decoded, before others have to wait.
+        let read: Vec<_> =
+            chunk.iter().map(|path| Stranger::read(&index.db, &root, path)).collect::<Result<_, _>>()?;
         let tx = index.write()?;
-        for path in chunk {
-            match take_in(&tx, &root, path)? {
+        for stranger in read {
+            match stranger.take_in(&tx, &root)? {
                 Taken::In => report.taken_in += 1,
                 Taken::NoPicture => report.unreadable += 1,
                 Taken::Known => {}
@@ -93,47 +96,64 @@ enum Taken {
     NoPicture,
 }
 
-/// Takes in a picture that the index does not know there.
-fn take_in(db: &rusqlite::Connection, root: &Path, path: &Path) -> Result<Taken, IndexError> {
-    let (Some((state, class)), true) = (naming::read(path), root.join(path).exists()) else {
-        return Ok(Taken::Known);
-    };
-    let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let known = entry(db, id)?;
-    if let Some(known) = &known
-        && (known.path == path || root.join(&known.path).exists())
-    {
-        // It was moved while we looked; or it is a copy, and an id is one picture's.
-        return Ok(Taken::Known);
+/// A picture that the index does not know where it lies.
+struct Stranger<'a> {
+    path: &'a Path,
+    /// Where the index has it.
+    known: Option<PathBuf>,
+    /// What is said of it, and whether that has to be written down; `None` for a file that is no picture.
+    sidecar: Option<(Sidecar, bool)>,
+}
+
+impl<'a> Stranger<'a> {
+    fn read(db: &rusqlite::Connection, root: &Path, path: &'a Path) -> Result<Self, IndexError> {
+        let id = id(path);
+        let known = entry(db, id)?.map(|entry| entry.path);
+        let here = root.join(path);
+        let left_behind = || files::read_sidecar(&root.join(known.as_ref()?)).ok();
+        let class = || naming::read(path).map(|(_, class)| class);
+        let sidecar = match files::read_sidecar(&here) {
+            Ok(sidecar) if sidecar.id == id => Some((sidecar, false)),
+            _ => left_behind().or_else(|| describe(&here, id, &class()?)).map(|sidecar| (sidecar, true)),
+        };
+        Ok(Self { path, known, sidecar })
     }
-    let here = root.join(path);
-    let left_behind = known.as_ref().map(|known| root.join(&known.path));
-    let (mut sidecar, mut changed) = match files::read_sidecar(&here) {
-        Ok(sidecar) if sidecar.id == id => (sidecar, false),
-        _ => match left_behind.as_ref().and_then(|old| files::read_sidecar(old).ok()) {
-            Some(sidecar) => (sidecar, true),
-            None => match describe(&here, id, &class) {
-                Some(sidecar) => (sidecar, true),
-                None => return Ok(Taken::NoPicture),
-            },
-        },
-    };
-    if (sidecar.state(), sidecar.top().0) != (state, class.clone()) {
-        // Where it lies is what somebody says of it.
-        let boxes = sidecar.review.take().and_then(|review| review.boxes);
-        let review = Review { state, class: class.clone(), boxes, time: now() };
-        sidecar.review = (state != State::New || sidecar.found_top().0 != class).then_some(review);
-        sidecar.revision += 1;
-        changed = true;
-    }
-    if changed {
-        files::put(root, &files::sidecar_of(path), &sidecar.to_json()).map_err(io_error(&here))?;
-        if let Some(old) = left_behind {
-            let _ = files::remove(&files::sidecar_of(&old)); // an orphan is swept
+
+    /// Gives it a row. Nobody moves anything meanwhile, but it may have been moved since it was read.
+    fn take_in(self, db: &rusqlite::Connection, root: &Path) -> Result<Taken, IndexError> {
+        let Self { path, known, sidecar } = self;
+        let here = root.join(path);
+        let (Some((state, class)), true) = (naming::read(path), here.exists()) else {
+            return Ok(Taken::Known);
+        };
+        let place = entry(db, id(path))?.map(|entry| entry.path);
+        if place != known || place.is_some_and(|place| place == path || root.join(place).exists()) {
+            // It is a copy, and an id is one picture's; or what was read is old, and the next scan reads it again.
+            return Ok(Taken::Known);
         }
+        let Some((mut sidecar, mut changed)) = sidecar else { return Ok(Taken::NoPicture) };
+        if (sidecar.state(), sidecar.top().0) != (state, class.clone()) {
+            // Where it lies is what somebody says of it.
+            let boxes = sidecar.review.take().and_then(|review| review.boxes);
+            let review = Review { state, class: class.clone(), boxes, time: now() };
+            sidecar.review = (state != State::New || sidecar.found_top().0 != class).then_some(review);
+            sidecar.revision += 1;
+            changed = true;
+        }
+        if changed {
+            files::put(root, &files::sidecar_of(path), &sidecar.to_json()).map_err(io_error(&here))?;
+            if let Some(old) = known {
+                let _ = files::remove(&files::sidecar_of(&root.join(old))); // an orphan is swept
+            }
+        }
+        put(db, &Entry::of(path, state, &class, &sidecar))?;
+        Ok(Taken::In)
     }
-    put(db, &Entry::of(path, state, &class, &sidecar))?;
-    Ok(Taken::In)
+}
+
+/// The id of the picture that is called so.
+fn id(path: &Path) -> &str {
+    path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }
 
 /// The sidecar of a picture that came without one: its folder says what it is.

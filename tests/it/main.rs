@@ -10,6 +10,7 @@ mod chaos; // every promise about faults, in its short form
 mod commands; // check, status, model inspect: words and exit codes
 mod copies; // no image travels between processes but through shared memory
 mod dependencies; // which crate may use which
+mod documents; // pages that are files: the comparison, the experiment's report
 mod errors; // every refusal: its status, its code, and a service as healthy after as before
 mod fail_points; // kill -9 at every instant of a seat's life
 mod families; // each kind of model answers what its picture says

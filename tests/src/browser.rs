@@ -24,6 +24,19 @@ pub struct Look {
 /// A desktop window in English.
 pub const DESKTOP: Look = Look { width: 1400, height: 1000, dark: false, language: "en" };
 
+/// What it took to show a page.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    /// Bytes of everything that it loaded, uncompressed.
+    pub bytes: u64,
+    /// The same as it came over the wire, with headers.
+    pub sent: u64,
+    /// What of it came from elsewhere.
+    pub foreign: Vec<String>,
+    /// When the first text or picture was seen, in milliseconds.
+    pub first_paint: f64,
+}
+
 /// A browser with one page. Closed when dropped.
 pub struct Browser {
     driver: Child,
@@ -181,18 +194,23 @@ impl Browser {
             .collect()
     }
 
-    /// Bytes of everything that the page loaded, uncompressed, and whether any of it came from elsewhere.
-    pub fn weight(&self) -> (u64, Vec<String>) {
+    /// What it took to show the page.
+    pub fn weight(&self) -> Weight {
         let loaded = self.run(
             "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
-                .map((one) => [one.name, one.decodedBodySize]);",
+                .map((one) => [one.name, one.decodedBodySize, one.transferSize]);",
         );
         let origin = self.run("return location.origin");
         let origin = origin.as_str().expect("an origin");
-        let loaded: Vec<(String, u64)> = serde_json::from_value(loaded).expect("pairs");
-        let foreign =
-            loaded.iter().filter(|(name, _)| !name.starts_with(origin) && !name.starts_with("blob:"));
-        (loaded.iter().map(|(_, bytes)| bytes).sum(), foreign.map(|(name, _)| name.clone()).collect())
+        let loaded: Vec<(String, u64, u64)> = serde_json::from_value(loaded).expect("names and sizes");
+        let ours = |name: &str| name.starts_with(origin) || name.starts_with("blob:");
+        let paint = self.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime");
+        Weight {
+            bytes: loaded.iter().map(|(_, bytes, _)| bytes).sum(),
+            sent: loaded.iter().map(|(.., sent)| sent).sum(),
+            foreign: loaded.into_iter().map(|(name, ..)| name).filter(|name| !ours(name)).collect(),
+            first_paint: paint.as_f64().expect("something was painted"),
+        }
     }
 
     /// What axe-core finds at fault with the page for people who see or move otherwise: the serious and the critical.
@@ -227,6 +245,12 @@ impl Browser {
     /// Lets the page put downloads there.
     pub fn download_to(&self, folder: &Path) {
         self.devtools("Browser.setDownloadBehavior", &json!({ "behavior": "allow", "downloadPath": folder }));
+    }
+
+    /// Bytes of the page's JavaScript objects.
+    pub fn heap(&self) -> u64 {
+        self.devtools("HeapProfiler.collectGarbage", &json!({}));
+        self.devtools("Runtime.getHeapUsage", &json!({}))["usedSize"].as_f64().expect("a number") as u64
     }
 
     /// Keeps a picture of the page when `DETECTD_SHOTS` names a folder: to be looked at.

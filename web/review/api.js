@@ -8,9 +8,9 @@ const BASE = "/review/api/";
 export const summary = (state) => ask(`${BASE}summary?${new URLSearchParams({ state })}`).then((reply) => reply.json());
 
 /// A page of pictures.
-export function page(filter, after, limit, signal) {
-  const fields = Object.entries({ ...filter, after, limit }).filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  return ask(`${BASE}pictures?${new URLSearchParams(fields)}`, { signal }).then((reply) => reply.json());
+export function page(fields, signal) {
+  const given = Object.entries(fields).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return ask(`${BASE}pictures?${new URLSearchParams(given)}`, { signal }).then((reply) => reply.json());
 }
 
 /// Does something with pictures.

@@ -1,7 +1,8 @@
 // The grid: thumbnails, one of them current, any of them marked. Knows where one is and what is marked; does nothing with pictures.
 //
 // However many pictures there are, only those near the window have elements: rows have one height, so where a picture lies is known
-// without them. What has no element any more is not loaded any further either.
+// without them. What has no element any more is not loaded any further either. Every picture has its place from the beginning, an empty
+// object, which becomes the picture when that comes: one can go to the end without having seen the rest.
 
 import { h, svg } from "../js/dom.js";
 import { t } from "../js/i18n.js";
@@ -10,6 +11,8 @@ import { showPicture, thumb } from "./api.js";
 
 /// Pixels above and below the window in which pictures have elements.
 const NEAR = 600;
+/// Pixels above and below the window in which pictures are asked for.
+const AHEAD = 1600;
 
 /// A class's colour, the same on every page of the review.
 export const classColour = (name) => colour([...name].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) >>> 0, 7));
@@ -18,14 +21,17 @@ export const classColour = (name) => colour([...name].reduce((sum, c) => (sum * 
 export const className = (name) => (name === "_nothing" ? t("nothing found") : name);
 
 export class Grid {
-  /// `onOpen` is called for a picture that is to be seen closer.
-  constructor(element, onOpen) {
+  /// `onOpen` is called for a picture that is to be seen closer, `onMissing` when places near the window wait for their pictures.
+  constructor(element, onOpen, onMissing) {
     this.element = element;
     this.onOpen = onOpen;
+    this.onMissing = onMissing;
     this.pictures = [];
+    this.byId = new Map();
     this.current = 0;
     this.marked = new Set();
-    this.tiles = new Map(); // by a picture's id
+    this.tiles = new Map(); // by a picture's place
+    this.ahead = [0, 0]; // the places in which pictures are asked for
     this.due = false; // whether a drawing is
     const later = () => {
       if (!this.due) requestAnimationFrame(() => this.#draw());
@@ -36,60 +42,97 @@ export class Grid {
     addEventListener("resize", later);
   }
 
-  clear() {
-    this.pictures = [];
+  /// Begins anew, with so many places and the first pictures.
+  begin(total, pictures) {
+    this.pictures = Array.from({ length: total }, () => ({}));
+    this.byId.clear();
     this.current = 0;
     this.marked.clear();
-    this.#draw();
+    this.put(this.pictures.slice(0, pictures.length), pictures);
   }
 
   has(id) {
-    return this.pictures.some((picture) => picture.id === id);
+    return this.byId.has(id);
   }
 
-  add(pictures) {
-    this.pictures.push(...pictures);
+  /// Places near the window that wait, side by side: at most so many, and where they begin. `null` where none does.
+  missing(most) {
+    const waits = (at) => this.pictures[at] !== undefined && this.pictures[at].id === undefined;
+    let [from, until] = this.ahead;
+    while (from < until && !waits(from)) from++;
+    if (from >= until) return null;
+    until = from;
+    while (until - from < most && waits(until)) until++;
+    while (until - from < most && waits(from - 1)) from--;
+    return { from, places: this.pictures.slice(from, until) };
+  }
+
+  /// Gives places their pictures. Places for which there is none, or one that lies elsewhere already, are no more.
+  put(places, pictures) {
+    const empty = new Set();
+    places.forEach((place, k) => {
+      const picture = pictures[k];
+      this.#drop(place);
+      if (picture === undefined || this.byId.has(picture.id)) empty.add(place);
+      else this.byId.set(picture.id, Object.assign(place, picture));
+    });
+    if (empty.size > 0) this.#take(empty);
     this.#draw();
   }
 
-  /// Puts pictures back before the current one.
-  restore(pictures) {
-    for (const picture of pictures) this.pictures.splice(Math.min(this.current, this.pictures.length), 0, picture);
-    this.#draw();
+  /// Puts pictures back to the places they had.
+  restore(places) {
+    for (const [at, picture] of places) {
+      this.pictures.splice(Math.min(at, this.pictures.length), 0, picture);
+      this.byId.set(picture.id, picture);
+    }
+    if (places.length > 0) this.go(places[0][0]);
   }
 
-  /// Takes pictures out; the current one is then the next that stays.
+  /// Takes pictures out and returns the places they had; the current one is then the next that stays.
   remove(ids) {
-    const gone = new Set(ids);
-    const before = this.pictures.slice(0, this.current).filter(({ id }) => !gone.has(id)).length;
-    this.pictures = this.pictures.filter(({ id }) => !gone.has(id));
-    gone.forEach((id) => this.marked.delete(id));
-    this.current = Math.min(before, Math.max(0, this.pictures.length - 1));
+    const gone = new Set(ids.map((id) => this.byId.get(id)));
+    const places = gone.size === 1 ? [...gone].map((one) => [this.pictures.indexOf(one), one]) : [...this.pictures.entries()];
+    const left = places.filter(([at, one]) => at >= 0 && gone.has(one));
+    this.#take(gone);
+    for (const id of ids) {
+      this.marked.delete(id);
+      this.byId.delete(id);
+    }
     this.#draw();
+    return left;
+  }
+
+  #take(gone) {
+    let before = 0;
+    for (let at = 0; at < this.current; at++) if (!gone.has(this.pictures[at])) before++;
+    this.pictures = this.pictures.filter((one) => !gone.has(one));
+    this.current = Math.min(before, Math.max(0, this.pictures.length - 1));
   }
 
   /// A picture has changed and stays.
   replace(picture) {
-    const at = this.pictures.findIndex(({ id }) => id === picture.id);
-    if (at < 0) return;
-    this.pictures[at] = picture;
-    this.#drop(picture.id);
+    const place = this.byId.get(picture.id);
+    if (place === undefined) return;
+    this.#drop(Object.assign(place, picture));
     this.#draw();
   }
 
   redraw() {
-    [...this.tiles.keys()].forEach((id) => this.#drop(id));
+    [...this.tiles.keys()].forEach((place) => this.#drop(place));
     this.#draw();
   }
 
   /// The pictures that an action is for: the marked ones, or the current one.
   chosen() {
-    const marked = this.pictures.filter(({ id }) => this.marked.has(id));
-    return marked.length > 0 ? marked : this.pictures.slice(this.current, this.current + 1);
+    if (this.marked.size > 0) return this.pictures.filter(({ id }) => this.marked.has(id));
+    return this.picture ? [this.picture] : [];
   }
 
+  /// The current picture, if it has come.
   get picture() {
-    return this.pictures[this.current] ?? null;
+    const place = this.pictures[this.current];
+    return place?.id === undefined ? null : place;
   }
 
   go(to, extend = false) {
@@ -97,7 +140,7 @@ export class Grid {
     const next = Math.max(0, Math.min(this.pictures.length - 1, to));
     if (extend) {
       const [from, until] = [Math.min(this.current, next), Math.max(this.current, next)];
-      for (const { id } of this.pictures.slice(from, until + 1)) this.marked.add(id);
+      this.#markThose(this.pictures.slice(from, until + 1));
     }
     this.current = next;
     this.#reveal();
@@ -111,10 +154,16 @@ export class Grid {
     this.#draw();
   }
 
+  /// Marks all that have come, or none where they are marked already.
   markAll() {
-    const all = this.pictures.every(({ id }) => this.marked.has(id));
-    this.marked = new Set(all ? [] : this.pictures.map(({ id }) => id));
+    const all = this.byId.size === this.marked.size;
+    this.marked.clear();
+    if (!all) this.#markThose(this.pictures);
     this.#draw();
+  }
+
+  #markThose(places) {
+    for (const { id } of places) if (id !== undefined) this.marked.add(id);
   }
 
   /// Pictures side by side.
@@ -123,7 +172,7 @@ export class Grid {
   }
 
   focus() {
-    this.tiles.get(this.picture?.id)?.focus({ preventScroll: true });
+    this.tiles.get(this.pictures[this.current])?.focus({ preventScroll: true });
   }
 
   #layout() {
@@ -148,35 +197,46 @@ export class Grid {
     const rows = Math.ceil(this.pictures.length / columns);
     const top = this.element.getBoundingClientRect().top;
     const row = (y) => Math.max(0, Math.min(rows, y));
-    const [first, last] = [row(Math.floor((-NEAR - top) / pitch)), row(Math.ceil((innerHeight + NEAR - top) / pitch))];
+    const within = (margin) => [row(Math.floor((-margin - top) / pitch)), row(Math.ceil((innerHeight + margin - top) / pitch))];
+    const [first, last] = within(NEAR);
+    this.ahead = within(AHEAD).map((at) => at * columns);
     const near = this.pictures.slice(first * columns, last * columns);
-    const wanted = new Set(near.map(({ id }) => id));
-    [...this.tiles.keys()].filter((id) => !wanted.has(id)).forEach((id) => this.#drop(id));
+    const wanted = new Set(near);
+    [...this.tiles.keys()].filter((place) => !wanted.has(place)).forEach((place) => this.#drop(place));
     this.element.style.paddingTop = `${first * pitch}px`;
     this.element.style.paddingBottom = `${(rows - last) * pitch}px`;
-    near.forEach((picture, k) => {
-      const tile = this.tiles.get(picture.id) ?? this.#tile(picture);
+    near.forEach((place, k) => {
+      const tile = this.tiles.get(place) ?? (place.id === undefined ? this.#blank(place) : this.#tile(place));
       const at = first * columns + k;
       // What lies right is not touched: it may have the focus.
       if (this.element.children[k] !== tile) this.element.insertBefore(tile, this.element.children[k] ?? null);
       tile.tabIndex = at === this.current ? 0 : -1;
       tile.classList.toggle("current", at === this.current);
-      tile.setAttribute("aria-selected", String(this.marked.has(picture.id)));
+      tile.setAttribute("aria-selected", String(this.marked.has(place.id)));
       tile.setAttribute("aria-posinset", at + 1);
       tile.setAttribute("aria-setsize", this.pictures.length);
     });
     if (focused && !document.querySelector("dialog[open]")) this.focus();
+    if (this.missing(1)) this.onMissing();
   }
 
-  #drop(id) {
-    const tile = this.tiles.get(id);
+  #drop(place) {
+    const tile = this.tiles.get(place);
     tile?.dispatchEvent(new Event("dropped"));
     tile?.remove();
-    this.tiles.delete(id);
+    this.tiles.delete(place);
+  }
+
+  /// The tile of a picture that has not come yet.
+  #blank(place) {
+    const tile = h("div", { className: "tile waiting", role: "option", tabIndex: -1, ariaBusy: "true", ariaLabel: t("still to come"),
+      onclick: (event) => this.go(this.pictures.indexOf(place), event.shiftKey) });
+    this.tiles.set(place, tile);
+    return tile;
   }
 
   #tile(picture) {
-    const at = () => this.pictures.findIndex(({ id }) => id === picture.id);
+    const at = () => this.pictures.indexOf(picture);
     const boxes = picture.boxes ?? [];
     const frame = svg("svg", { viewBox: `0 0 ${picture.width || 1} ${picture.height || 1}`, "aria-hidden": "true" });
     for (const { label, box: [x1, y1, x2, y2] } of boxes) {
@@ -198,7 +258,7 @@ export class Grid {
     h("div", { className: "thumb" }, h("div", { className: "fit" }, image, frame)),
     h("p", {}, h("i", { style: { background: classColour(picture.class) } }), h("b", {}, className(picture.class)),
       h("span", { className: "soft number" }, facts.filter(Boolean).join(" · "))));
-    this.tiles.set(picture.id, tile);
+    this.tiles.set(picture, tile);
     return tile;
   }
 }

@@ -12,16 +12,18 @@ import zh from "./zh.js";
 
 /// Pictures of one load.
 const PAGE = 200;
-/// How far below the window the next load begins, in pixels.
-const AHEAD = 1600;
+/// Most pictures of one change.
+const MOST = 500;
 
-const grid = new Grid($("grid"), () => open());
+const grid = new Grid($("grid"), () => open(), () => loadMore());
 const single = new Single();
-const done = []; // batches that can be undone, the last one last
+const done = []; // what can be undone, the last one last: batches, the places that the pictures had, and in which view
 let classes = []; // in the order of their keys
-let next = null; // where the next page begins
+let view = 0; // how often was asked for other pictures
+let last = null; // the picture that had come last by then
 let loading = null; // an AbortController
-let chain = Promise.resolve(); // changes, one after the other
+let awaited = false; // whether the single view waits for its picture
+let chain = Promise.resolve(); // changes and loads, one after the other
 let openChanges = 0;
 
 // ---- what is shown ----
@@ -32,47 +34,48 @@ const filter = () => ({
   min: $("min").value, max: $("max").value, from: $("from").value, to: $("to").value,
 });
 
-async function load() {
+/// Asks for other pictures.
+function load() {
   loading?.abort();
-  const mine = (loading = new AbortController());
-  try {
-    const page = await api.page(filter(), null, PAGE, mine.signal);
+  view++;
+  return ask(null, load, (page) => {
+    last = page.last;
     $("problem").replaceChildren();
-    grid.clear();
-    take(page);
-    await look();
-  } catch (error) {
-    if (error.name !== "AbortError") fail(error, load);
-  } finally {
-    if (loading === mine) loading = null;
-  }
+    grid.begin(page.total, page.pictures);
+    look().catch(() => { /* counts stay as they are */ });
+  });
 }
 
-async function loadMore() {
-  if (next === null || loading) return;
+/// Asks for pictures near the window that have not come yet.
+function loadMore() {
+  if (loading) return;
+  const wanted = grid.missing(PAGE);
+  if (wanted) ask({ skip: wanted.from, limit: wanted.places.length, until: last }, loadMore, (page) => grid.put(wanted.places, page.pictures));
+}
+
+/// Asks for a page in turn: what was changed here before it is changed there by then, and what is changed here later is not yet, so
+/// that the service counts places as they were counted when it was to be asked.
+function ask(part, again, take) {
   const mine = (loading = new AbortController());
-  try {
-    take(await api.page(filter(), next, PAGE, mine.signal));
-  } catch (error) {
-    if (error.name !== "AbortError") fail(error, loadMore);
-    return;
-  } finally {
-    if (loading === mine) loading = null;
-  }
-  // On a large screen the end may still be near.
-  if ($("more").getBoundingClientRect().top < innerHeight + AHEAD) loadMore();
-}
-
-function take(page) {
-  const known = new Set(grid.pictures.map(({ id }) => id));
-  next = page.next;
-  grid.add(page.pictures.filter(({ id }) => !known.has(id)));
-  showEnds();
+  chain = chain.then(async () => {
+    try {
+      if (mine.signal.aborted) return;
+      const page = await api.page({ ...filter(), ...(part ?? { limit: PAGE }) }, mine.signal);
+      if (mine.signal.aborted) return;
+      loading = null;
+      take(page);
+      showEnds();
+      if (awaited) follow();
+    } catch (error) {
+      if (loading === mine) loading = null;
+      if (error.name !== "AbortError") fail(error, again);
+    }
+  });
+  return chain;
 }
 
 function showEnds() {
-  $("empty").hidden = grid.pictures.length > 0 || next !== null;
-  $("more").hidden = next === null;
+  $("empty").hidden = grid.pictures.length > 0;
 }
 
 /// Counts, and what can be chosen.
@@ -97,7 +100,7 @@ function choices(select, all, options) {
 }
 
 function fail(error, again) {
-  if (!(error instanceof Problem)) throw error;
+  if (!(error instanceof Problem)) return reportError(error);
   const place = single.isOpen ? $("single-problem") : $("problem");
   place.replaceChildren(problemView(error, again));
 }
@@ -108,60 +111,71 @@ const tell = (text) => { $("told").textContent = text; };
 
 /// Does something with pictures: at once on the page, in turn at the service.
 function act(action, pictures, more) {
-  if (pictures.length === 0) return chain;
-  const ids = pictures.map(({ id }) => id);
+  if (pictures.length === 0 || awaited) return chain;
   const stays = state() === { accept: "accepted", reject: "rejected", move: "accepted", boxes: "accepted" }[action];
-  if (!stays) {
-    grid.remove(ids);
-    showEnds();
-  }
+  const step = { batches: [], places: stays ? [] : grid.remove(pictures.map(({ id }) => id)), view };
+  showEnds();
   if (single.isOpen) follow();
   return inTurn(async () => {
+    let at = 0;
     try {
-      const receipt = await api.act(action, pictures, more);
-      settle(receipt, stays);
-      done.push(receipt.batch);
-      tell(t("{count} done", { count: count(receipt.pictures.filter(({ result }) => result === "done").length) }) + conflicts(receipt));
+      const outcomes = [];
+      for (; at < pictures.length; at += MOST) {
+        const receipt = await api.act(action, pictures.slice(at, at + MOST), more);
+        step.batches.push(receipt.batch);
+        outcomes.push(...receipt.pictures);
+      }
+      settle(outcomes, step, stays);
+      tell(t("{count} done", { count: count(outcomes.filter(({ result }) => result === "done").length) }) + conflicts(outcomes));
     } catch (error) {
-      if (!stays) grid.restore(pictures);
+      const undone = new Set(pictures.slice(at));
+      if (step.view === view) grid.restore(step.places.filter(([, picture]) => undone.has(picture)));
       fail(error);
     }
+    if (step.batches.length > 0) done.push(step);
   });
 }
 
 /// Conflicts go back to where they were, as they are now.
-function settle(receipt, stays) {
-  for (const { result, picture } of receipt.pictures) {
+function settle(outcomes, step, stays) {
+  const back = [];
+  for (const { result, picture } of outcomes) {
     if (result === "done" && stays) grid.replace(picture);
     if (result === "conflict" && picture.state === state()) {
-      if (grid.has(picture.id)) grid.replace(picture);
-      else grid.restore([picture]);
+      const place = step.places.find(([, one]) => one.id === picture.id);
+      if (place) back.push([place[0], picture]);
+      else grid.replace(picture);
     }
   }
+  if (back.length > 0 && step.view === view) grid.restore(back);
 }
 
-function conflicts(receipt) {
-  const many = receipt.pictures.filter(({ result }) => result !== "done").length;
+function conflicts(outcomes) {
+  const many = outcomes.filter(({ result }) => result !== "done").length;
   return many > 0 ? `, ${t("{count} changed by somebody else", { count: count(many) })}` : "";
 }
 
+/// Undoes the last change that is not undone. Its pictures come back to the places they had, where these are still shown.
 function undo() {
   return inTurn(async () => {
-    const batch = done.pop();
-    if (batch === undefined) return tell(t("nothing to undo"));
+    const step = done.pop();
+    if (step === undefined) return tell(t("nothing to undo"));
+    const outcomes = [];
     try {
-      const receipt = await api.undo(batch);
-      const back = receipt.pictures.filter(({ result }) => result === "done").map(({ picture }) => picture);
-      const [here, elsewhere] = [back.filter((picture) => picture.state === state()), back.filter((picture) => picture.state !== state())];
-      grid.remove(back.map(({ id }) => id));
-      grid.restore(here);
-      showEnds();
-      if (single.isOpen && here.length > 0) single.show(grid.picture);
-      tell(t("{count} undone", { count: count(here.length + elsewhere.length) }) + conflicts(receipt));
+      for (; step.batches.length > 0; step.batches.pop()) outcomes.push(...(await api.undo(step.batches.at(-1))).pictures);
     } catch (error) {
-      done.push(batch);
+      done.push(step);
       fail(error);
     }
+    const back = new Map(outcomes.filter(({ result }) => result === "done").map(({ picture }) => [picture.id, picture]));
+    tell(t("{count} undone", { count: count(back.size) }) + conflicts(outcomes));
+    if (step.view !== view) return void load();
+    // What had stayed in the view may have gone from it now.
+    grid.remove([...back.values()].filter(({ id, state: now }) => grid.has(id) && now !== state()).map(({ id }) => id));
+    back.forEach((picture) => grid.replace(picture));
+    grid.restore(step.places.filter(([, { id }]) => back.has(id)).map(([at, { id }]) => [at, back.get(id)]));
+    showEnds();
+    if (single.isOpen && step.places.length > 0) follow();
   });
 }
 
@@ -172,18 +186,18 @@ function inTurn(change) {
     openChanges--;
     document.body.dataset.open = openChanges;
     if (openChanges === 0) look().catch(() => { /* the next look shows it */ });
-    if (grid.pictures.length < PAGE / 2) loadMore();
   });
   return chain;
 }
 
-const accept = () => act("accept", chosen());
+/// Boxes that were mended are accepted as they are now.
+const accept = () => (single.isOpen && single.changed ? saveBoxes() : act("accept", chosen()));
 const reject = () => act("reject", chosen());
 const move = (name) => act("move", chosen(), { class: name });
 const chosen = () => (single.isOpen ? [single.picture] : grid.chosen());
 
 function saveBoxes() {
-  if ($("box-save").disabled) return;
+  if ($("box-save").disabled) return void (single.changed && $("box-class").focus());
   act("boxes", [single.picture], { boxes: single.boxes.map(({ label, box }) => ({ label: label.trim(), box })) });
 }
 
@@ -199,10 +213,12 @@ function open() {
   if (grid.picture) single.show(grid.picture);
 }
 
-/// The single view goes on with what is current now.
+/// The single view goes on with what is current now, as soon as that has come.
 function follow() {
-  if (grid.picture) single.show(grid.picture);
-  else single.close();
+  awaited = grid.pictures.length > 0 && !grid.picture;
+  if (!single.isOpen) awaited = false;
+  else if (grid.picture) single.show(grid.picture);
+  else if (!awaited) single.close();
 }
 
 function step(by) {
@@ -217,10 +233,10 @@ const typing = (event) => event.target.matches("input:not([type=radio]), select,
 function key(event) {
   if (event.ctrlKey || event.metaKey) {
     if (event.key === "z" && !typing(event)) { event.preventDefault(); undo(); }
-    if (event.key === "a" && !typing(event) && !single.isOpen) { event.preventDefault(); grid.markAll(); }
+    if (event.key === "a" && !typing(event) && !single.isOpen) { event.preventDefault(); grid.markAll(); tell(t("{count} marked", { count: count(grid.marked.size) })); }
     return;
   }
-  if ($("ask").open || (typing(event) && event.key !== "Escape")) return;
+  if ($("ask").open || awaited || (typing(event) && event.key !== "Escape")) return;
   const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const onButton = event.target.matches("button, a, summary, input");
   const both = { a: accept, x: reject, m: askClass, u: undo };
@@ -255,11 +271,10 @@ function wire() {
     // After the dialog has closed, so that what is current is in front again.
     queueMicrotask(() => { if (name) move(name); });
   });
-  $("single").addEventListener("close", () => grid.focus());
+  $("single").addEventListener("close", () => { awaited = false; grid.focus(); });
   for (const id of ["class", "flag", "order", "min", "max", "from", "to"]) $(id).addEventListener("change", load);
   $("states").addEventListener("change", () => { $("class").value = ""; $("flag").value = ""; load(); });
   $("export").addEventListener("change", download);
-  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) loadMore(); }, { rootMargin: `${AHEAD}px` }).observe($("more"));
   document.addEventListener("language", () => { grid.redraw(); look().catch(() => { /* counts stay as they are */ }); });
 }
 

@@ -31,7 +31,7 @@ pub fn page(record: &Record, analysis: &Analysis, plots: &[(String, String)]) ->
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{0}</title><style>{STYLE}</style></head><body>\n<h1>{0}</h1>\n",
+         <title>{0}</title><style>{STYLE}</style></head><body><main>\n<h1>{0}</h1>\n",
         escape(&title)
     );
     let _ = writeln!(
@@ -80,7 +80,7 @@ pub fn page(record: &Record, analysis: &Analysis, plots: &[(String, String)]) ->
         let _ =
             writeln!(out, "<p class=\"soft\">* others used the machine meanwhile (more than 0.1 cores).</p>");
     }
-    out += "</body></html>\n";
+    out += "</main></body></html>\n";
     out
 }
 
@@ -106,7 +106,9 @@ fn html(table: &Table) -> String {
     let (head, body) = table.rows().split_at(1);
     let head: String = head.iter().map(|cells| row(cells, "th")).collect();
     let body: String = body.iter().map(|cells| row(cells, "td")).collect();
-    format!("<div class=\"scroll\"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>")
+    format!(
+        "<div class=\"scroll\" tabindex=\"0\"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+    )
 }
 
 fn escape(text: &str) -> String {

@@ -161,6 +161,7 @@ async fn pictures(review: &Arc<Review>, query: &Query) -> Result<Reply, RequestE
         to: query.day("to")?,
         flag: query
             .read("flag", "a quality flag", |text| look::FLAGS.contains(&text).then(|| text.to_owned()))?,
+        until: query.read("until", "a number", |text| text.parse().ok())?,
     };
     let order = |text: &str| match text {
         "newest" => Some(query::Order::Newest),
@@ -172,14 +173,20 @@ async fn pictures(review: &Arc<Review>, query: &Query) -> Result<Reply, RequestE
     let order = query.read("order", "newest, oldest, unsure or sure", order)?.unwrap_or_default();
     let limit = query
         .read("limit", "1 to 500", |text| text.parse().ok().filter(|n| (1..=query::MOST).contains(n)))?;
-    let after = query.text("after").map(str::to_owned);
+    let skip = query.read("skip", "a number", |text| text.parse().ok())?;
+    let start = match query.text("after") {
+        Some(place) => query::Start::After(place.to_owned()),
+        None => query::Start::Skip(skip.unwrap_or_default()),
+    };
     let document = review.run(move |index| {
-        let page = index.page(&filter, order, after.as_deref(), limit.unwrap_or(100))?;
+        let page = index.page(&filter, order, &start, limit.unwrap_or(100))?;
         let rows = page.entries.iter().map(|entry| {
             let sidecar = files::read_sidecar(&index.root().join(&entry.path)).ok();
             row(entry, sidecar.as_ref())
         });
-        Ok(json!({ "pictures": rows.collect::<Vec<_>>(), "next": page.next, "total": page.total }))
+        Ok(json!({
+            "pictures": rows.collect::<Vec<_>>(), "next": page.next, "total": page.total, "last": page.last,
+        }))
     });
     Ok(Reply::json(&document.await?))
 }

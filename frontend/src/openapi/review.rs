@@ -36,6 +36,14 @@ pub(super) fn paths() -> Value {
             &json!({ "type": "string", "enum": ["newest", "oldest", "unsure", "sure"], "default": "newest" }),
         ),
         query("after", &json!({ "type": "string", "description": "`next` of the page before." })),
+        query(
+            "skip",
+            &json!({ "type": "integer", "minimum": 0, "default": 0, "description": "Pictures before the page, without `after`." }),
+        ),
+        query(
+            "until",
+            &json!({ "type": "integer", "description": "`last` of an earlier page: what came since is left out." }),
+        ),
         query("limit", &json!({ "type": "integer", "minimum": 1, "maximum": MOST, "default": 100 })),
     ];
     let mut format = query("format", &json!({ "type": "string", "enum": Format::ALL.map(Format::name) }));
@@ -127,9 +135,9 @@ pub(super) fn schemas() -> Value {
             "boxes": { "type": ["array", "null"], "items": { "type": "object", "properties": { "label": text, "score": number, "box": corners } } },
             "sidecar": { "type": "object", "description": "All that is known, where one picture was asked for." },
         } },
-        "KeptPage": { "type": "object", "required": ["pictures", "next", "total"], "properties": {
+        "KeptPage": { "type": "object", "required": ["pictures", "next", "total", "last"], "properties": {
             "pictures": { "type": "array", "maxItems": MOST, "items": reference("Kept") },
-            "next": { "type": ["string", "null"] }, "total": whole,
+            "next": { "type": ["string", "null"] }, "total": whole, "last": whole,
         } },
         "Change": { "type": "object", "required": ["action", "pictures"], "additionalProperties": false, "properties": {
             "action": { "type": "string", "enum": ["accept", "reject", "move", "boxes"] },

@@ -19,15 +19,14 @@ fn pages_show_every_picture_once_in_every_order() {
     let root = tempfile::tempdir().expect("a folder");
     let index = index(root.path(), &many());
     for order in [Order::Newest, Order::Oldest, Order::Unsure, Order::Sure] {
-        let (mut seen, mut after): (Vec<Entry>, Option<String>) = (Vec::new(), None);
-        loop {
-            let page = index.page(&Filter::default(), order, after.as_deref(), 10).expect("a page");
+        let (mut seen, mut next): (Vec<Entry>, _) = (Vec::new(), Some(Start::default()));
+        while let Some(start) = next {
+            let page = index.page(&Filter::default(), order, &start, 10).expect("a page");
             assert_eq!(page.total, 57);
+            let skipped = index.page(&Filter::default(), order, &Start::Skip(seen.len() as u64), 10);
+            assert_eq!(skipped.expect("a page"), page, "a number leads where the place does");
             seen.extend(page.entries);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+            next = page.next.map(Start::After);
         }
         let sorted = match order {
             Order::Newest => seen.is_sorted_by(|a, b| a.time >= b.time),
@@ -44,10 +43,27 @@ fn pages_show_every_picture_once_in_every_order() {
 }
 
 #[test]
+fn what_comes_meanwhile_moves_nothing() {
+    let root = tempfile::tempdir().expect("a folder");
+    let mut index = index(root.path(), &many());
+    let first = index.page(&Filter::default(), Order::Newest, &Start::default(), 10).expect("a page");
+    let expected = index.page(&Filter::default(), Order::Newest, &Start::Skip(10), 10).expect("a page");
+    let late = detected("late", "cat", 0.5);
+    crate::testing::lay(root.path(), &late, &crate::testing::png(99));
+    crate::scan::reconcile(&mut index).expect("a scan");
+    let filter = Filter { until: Some(first.last), ..Filter::default() };
+    let again = index.page(&filter, Order::Newest, &Start::Skip(10), 10).expect("a page");
+    assert_eq!((again.entries, again.total), (expected.entries, 57));
+    let all = index.page(&Filter::default(), Order::Newest, &Start::Skip(0), 10).expect("a page");
+    assert_eq!((all.entries[0].id.as_str(), all.total), ("late", 58));
+}
+
+#[test]
 fn filters_find_what_they_say() {
     let root = tempfile::tempdir().expect("a folder");
     let index = index(root.path(), &many());
-    let count = |filter: Filter| index.page(&filter, Order::Newest, None, 500).expect("a page").total;
+    let count =
+        |filter: Filter| index.page(&filter, Order::Newest, &Start::default(), 500).expect("a page").total;
     assert_eq!(count(Filter { class: Some("cat".into()), ..Filter::default() }), 19);
     assert_eq!(count(Filter { flag: Some("dark".into()), ..Filter::default() }), 6);
     assert_eq!(count(Filter { flag: Some("no such".into()), ..Filter::default() }), 0);
@@ -90,11 +106,11 @@ fn a_hundred_thousand_pictures_are_no_burden() {
     tx.commit().expect("room");
     let begun = Instant::now();
     let filter = Filter { class: Some("dog".into()), ..Filter::default() };
-    let mut after = None;
+    let mut start = Start::default();
     for _ in 0..20 {
-        let page = index.page(&filter, Order::Newest, after.as_deref(), 200).expect("a page");
+        let page = index.page(&filter, Order::Newest, &start, 200).expect("a page");
         assert_eq!((page.total, page.entries.len()), (33_333, 200));
-        after = page.next;
+        start = Start::After(page.next.expect("more"));
     }
     index.summary(State::New).expect("a summary");
     assert!(begun.elapsed().as_secs() < 20, "{:?} for twenty pages", begun.elapsed());

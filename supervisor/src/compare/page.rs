@@ -17,7 +17,7 @@ h1{font-size:1.4rem}table{border-collapse:collapse;font-variant-numeric:tabular-
 border-bottom:1px solid #e3e3dd;text-align:right}th:first-child,td:first-child{text-align:left}.grid{display:grid;gap:16px;\
 grid-template-columns:repeat(auto-fill,minmax(320px,1fr));margin-top:1rem}figure{margin:0;background:#fff;border-radius:10px;overflow:hidden;\
 box-shadow:0 1px 3px #0002}svg{display:block;width:100%;height:auto}figcaption{padding:.5rem .8rem;font-size:.87rem;overflow-wrap:anywhere}\
-rect{fill:none;stroke-width:2.5;vector-effect:non-scaling-stroke}.a{stroke:#d4452f}.b{stroke:#0a7554;stroke-dasharray:7 4}.t{stroke:#5b7cfa;stroke-width:1.5}\
+.wide{overflow-x:auto}rect{fill:none;stroke-width:2.5;vector-effect:non-scaling-stroke}.a{stroke:#d4452f}.b{stroke:#0a7554;stroke-dasharray:7 4}.t{stroke:#5b7cfa;stroke-width:1.5}\
 .ka{color:#d4452f}.kb{color:#0a7554}.kt{color:#3f5fe0}@media(prefers-color-scheme:dark){body{background:#0d0f11;color:#eceef0}\
 table,figure{background:#15181b}th,td{border-color:#292e34}.ka{color:#ff8c7a}.kb{color:#3ddc97}.kt{color:#8099ff}}";
 
@@ -39,7 +39,7 @@ pub fn page(
     let _ = write!(
         out,
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Two models compared</title><style>{STYLE}</style><h1>{} → {}</h1><p>{} pictures, {} of them with boxes that people \
+         <title>Two models compared</title><style>{STYLE}</style><main><h1>{} → {}</h1><p>{} pictures, {} of them with boxes that people \
          looked over. The models disagree on {}.</p>",
         escape(&names[0]),
         escape(&names[1]),
@@ -47,7 +47,7 @@ pub fn page(
         comparison.with_boxes,
         comparison.disagreements.len(),
     );
-    out.push_str("<table><tr><th></th><th class=\"ka\">A</th><th class=\"kb\">B</th></tr>");
+    out.push_str("<table><tr><td></td><th class=\"ka\">A</th><th class=\"kb\">B</th></tr>");
     for (what, values) in [
         ("mAP at 0.5", comparison.map50),
         ("mAP at 0.5 to 0.95", comparison.map),
@@ -62,7 +62,7 @@ pub fn page(
             );
         }
     }
-    out.push_str("</table><h2>By class</h2><table><tr><th>Class</th><th>Truth</th><th>Answered A</th><th>B</th><th>Right A</th><th>B</th><th>AP at 0.5 A</th><th>B</th></tr>");
+    out.push_str("</table><h2 id=\"classes\">By class</h2><div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"classes\"><table><tr><th>Class</th><th>Truth</th><th>Answered A</th><th>B</th><th>Right A</th><th>B</th><th>AP at 0.5 A</th><th>B</th></tr>");
     for row in &comparison.classes {
         let _ = write!(
             out,
@@ -79,7 +79,7 @@ pub fn page(
     }
     let _ = write!(
         out,
-        "</table><h2>Where they disagree</h2><p><b class=\"ka\">A</b> solid, <b class=\"kb\">B</b> dashed, <b class=\"kt\">people</b> thin. \
+        "</table></div><h2>Where they disagree</h2><p><b class=\"ka\">A</b> solid, <b class=\"kb\">B</b> dashed, <b class=\"kt\">people</b> thin. \
          The first {} of {}.</p><div class=\"grid\">",
         comparison.disagreements.len().min(MOST),
         comparison.disagreements.len(),
@@ -90,7 +90,7 @@ pub fn page(
             figure(&mut out, sample, picture);
         }
     }
-    out.push_str("</div></html>\n");
+    out.push_str("</div></main></html>\n");
     out
 }
 
@@ -107,7 +107,8 @@ fn figure(out: &mut String, sample: &Sample, picture: &Picture) {
     let data = base64_simd::STANDARD.encode_to_string(jpeg);
     let _ = write!(
         out,
-        "<figure><svg viewBox=\"0 0 {width} {height}\"><image width=\"{width}\" height=\"{height}\" href=\"data:image/jpeg;base64,{data}\"/>"
+        "<figure><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\"><image width=\"{width}\" height=\"{height}\" href=\"data:image/jpeg;base64,{data}\"/>",
+        escape(&sample.id),
     );
     let mut boxes = |found: &[Found], class: &str| {
         for Found { label, score, corners: [x1, y1, x2, y2], .. } in found {
