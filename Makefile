@@ -121,8 +121,8 @@ bench: runtime build microbench ## the bars of speed on this machine as one tabl
 	@$(PYTHON) scripts/bench --detectd $(target)/release/detectd --bare $(target)/release/examples/bare_server $(ARGS)
 
 .PHONY: microbench
-microbench: ## what the parts cost: the shared-memory protocol, pixels, outputs
-	$(CARGO) bench --package shm-proto --package vision --benches
+microbench: ## what the parts cost: the shared-memory protocol, pixels, outputs, JSON
+	$(CARGO) bench --package shm-proto --package vision --package frontend --benches
 
 .PHONY: chaos
 chaos: runtime build ## every promise about faults, long: DURATION=600 (s, random pairs), SEED=1, ONLY=engine-kills,overload-3
