@@ -7,6 +7,7 @@ mod arenas;
 mod former;
 mod process;
 mod roll_call;
+mod standing;
 mod trial;
 
 use crate::config::{self, Config, Sources};
@@ -32,6 +33,7 @@ use shm_proto::arena::Bells;
 use shm_proto::board::{Board, Heritage, ProcessState, ServiceState};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
+use standing::Standing;
 use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
@@ -115,6 +117,7 @@ pub struct Driver {
     /// The new program is good; it takes over from whom it finds alive.
     roll_call: Option<RollCall>,
     watchdog: Option<Duration>,
+    standing: Standing,
     announced: bool,
     exit: Option<(Exit, Option<String>)>,
 }
@@ -145,6 +148,7 @@ impl Driver {
             stamp: Stamp::of(&config.model),
             config,
             previous: None,
+            standing: Standing::new(&board, Instant::now()),
             board,
             program,
             level,
@@ -301,6 +305,8 @@ impl Driver {
         }
         if self.core.phase() != Phase::Running {
             systemd::give_me_time(EXTENSION);
+        } else if let Some(text) = self.standing.look(&self.board, now) {
+            systemd::notify(&Notice::Status(text));
         }
         let children: Vec<ChildId> = self.processes.iter().map(|process| process.id).collect();
         for child in children {
