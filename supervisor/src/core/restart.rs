@@ -1,7 +1,7 @@
 //! Restart policy: how long to wait before a dead child is replaced, and when to stop believing in it.
 //!
-//! Pure: time and chance are handed in. A child that worked for [`Policy::settled`] is replaced without a delay that grows:
-//! delays are for those that cannot begin. One that worked for [`Policy::healthy`] starts with a clean sheet.
+//! Pure: time and chance are handed in. A child that worked for [`Policy::settled`] is replaced at once: delays are for those
+//! that cannot begin. One that worked for [`Policy::healthy`] starts with a clean sheet.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 /// The numbers of the policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
-    /// Delay after the first death; doubles with each that follows before the child had settled.
+    /// Delay after the first death of a child that had not settled; doubles with each that follows.
     pub first: Duration,
     /// Longest delay.
     pub longest: Duration,
-    /// Working for this long shows that a child can begin.
+    /// Working for this long shows that a child can begin: waiting would only leave its place empty.
     pub settled: Duration,
     /// Working for this long forgets all deaths.
     pub healthy: Duration,
@@ -101,7 +101,8 @@ impl Deaths {
 
     /// Doubling, capped, then spread over 80–100 % so that children that died together do not come back together.
     fn delay(&self, policy: &Policy, chance: f64) -> Duration {
-        let doublings = self.early.saturating_sub(1).min(16);
+        let Some(doublings) = self.early.checked_sub(1) else { return Duration::ZERO };
+        let doublings = doublings.min(16);
         let full = policy.first.saturating_mul(1 << doublings).min(policy.longest);
         full.mul_f64(0.8 + 0.2 * chance.clamp(0.0, 1.0))
     }

@@ -33,12 +33,12 @@ fn a_minute_of_work_wipes_the_sheet() {
         log.count(&policy, None, 1.0, start);
     }
     let later = start + Duration::from_secs(61);
-    assert_eq!(log.count(&policy, Some(start), 1.0, later), Verdict::Retry(policy.first));
+    assert_eq!(log.count(&policy, Some(start), 1.0, later), Verdict::Retry(Duration::ZERO));
     assert_eq!(log.len(), 1);
 }
 
 #[test]
-fn who_worked_for_a_second_is_replaced_soon_however_often_it_dies_but_not_for_ever() {
+fn who_worked_for_a_second_is_replaced_at_once_however_often_it_dies_but_not_for_ever() {
     let (policy, start, mut log) = (Policy::default(), Instant::now(), Deaths::default());
     for death in 0..3 {
         log.count(&policy, None, 1.0, start + death * Duration::from_millis(10));
@@ -46,7 +46,7 @@ fn who_worked_for_a_second_is_replaced_soon_however_often_it_dies_but_not_for_ev
     for second in 2..9 {
         let now = start + Duration::from_secs(second);
         match log.count(&policy, Some(now - policy.settled), 1.0, now) {
-            Verdict::Retry(delay) | Verdict::Unstable(delay) => assert_eq!(delay, policy.first),
+            Verdict::Retry(delay) | Verdict::Unstable(delay) => assert_eq!(delay, Duration::ZERO),
             Verdict::Hopeless => panic!("not yet"),
         }
     }
