@@ -75,9 +75,11 @@ image: ## the container's image, detectd (docker build; docs/operations.md)
 	DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --tag detectd $(ARGS) .
 
 .PHONY: check-deploy
-check-deploy: ## Kubernetes manifests against their schemas; alerts too, where promtool is installed
+check-deploy: ## Kubernetes manifests against their schemas; what kustomize makes of them and alerts too, where kubectl and promtool are installed
 	@$(PYTHON) -m venv .cache/k8s && .cache/k8s/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
 	.cache/k8s/bin/kubernetes-validate --strict $(filter-out k8s/kustomization.yaml,$(wildcard k8s/*.yaml))
+	@if command -v kubectl >/dev/null; then kubectl kustomize k8s > .cache/k8s/rendered.yaml && .cache/k8s/bin/kubernetes-validate --strict .cache/k8s/rendered.yaml; \
+	else echo "kubectl is not installed: what kustomize makes of the manifests not checked"; fi
 	@if command -v promtool >/dev/null; then promtool check rules monitoring/rules.yml; \
 	else echo "promtool is not installed (Debian: prometheus): alerts not checked"; fi
 
