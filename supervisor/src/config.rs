@@ -150,7 +150,7 @@ fn fault_of(text: String) -> Fault {
         text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_'))).unwrap_or(text.len());
     let (key, reason) = text.split_at(end);
     if key.contains('.') {
-        Fault::new(key, reason.trim_start_matches([':', ' ']))
+        Fault::new(key, reason.trim_start_matches([':', '=', ' ']))
     } else {
         Fault::new("", text)
     }
