@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How long another process may hold the index.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Version of the tables. Another one is thrown away and made again.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
     CREATE TABLE pictures (
@@ -45,9 +45,29 @@ const SCHEMA: &str = "
     CREATE INDEX by_class_time ON pictures (class, time);
     CREATE TABLE total (bytes INTEGER NOT NULL);
     INSERT INTO total VALUES (0);
-    CREATE TRIGGER came AFTER INSERT ON pictures BEGIN UPDATE total SET bytes = bytes + NEW.bytes; END;
-    CREATE TRIGGER changed AFTER UPDATE OF bytes ON pictures BEGIN UPDATE total SET bytes = bytes + NEW.bytes - OLD.bytes; END;
-    CREATE TRIGGER went AFTER DELETE ON pictures BEGIN UPDATE total SET bytes = bytes - OLD.bytes; END;
+    CREATE TABLE kinds (
+        state INTEGER NOT NULL,
+        class TEXT NOT NULL,
+        date TEXT NOT NULL,
+        flags INTEGER NOT NULL,
+        many INTEGER NOT NULL,
+        PRIMARY KEY (state, class, date, flags)
+    ) WITHOUT ROWID;
+    CREATE TRIGGER came AFTER INSERT ON pictures BEGIN
+        UPDATE total SET bytes = bytes + NEW.bytes;
+        INSERT INTO kinds VALUES (NEW.state, NEW.class, NEW.date, NEW.flags, 1) ON CONFLICT DO UPDATE SET many = many + 1;
+    END;
+    CREATE TRIGGER went AFTER DELETE ON pictures BEGIN
+        UPDATE total SET bytes = bytes - OLD.bytes;
+        UPDATE kinds SET many = many - 1 WHERE (state, class, date, flags) = (OLD.state, OLD.class, OLD.date, OLD.flags);
+        DELETE FROM kinds WHERE (state, class, date, flags) = (OLD.state, OLD.class, OLD.date, OLD.flags) AND many = 0;
+    END;
+    CREATE TRIGGER changed AFTER UPDATE ON pictures BEGIN
+        UPDATE total SET bytes = bytes + NEW.bytes - OLD.bytes;
+        UPDATE kinds SET many = many - 1 WHERE (state, class, date, flags) = (OLD.state, OLD.class, OLD.date, OLD.flags);
+        DELETE FROM kinds WHERE (state, class, date, flags) = (OLD.state, OLD.class, OLD.date, OLD.flags) AND many = 0;
+        INSERT INTO kinds VALUES (NEW.state, NEW.class, NEW.date, NEW.flags, 1) ON CONFLICT DO UPDATE SET many = many + 1;
+    END;
     CREATE TABLE journal (
         op INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL,
@@ -237,7 +257,8 @@ impl Index {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if version(&tx)? != VERSION {
             tx.execute_batch(
-                "DROP TABLE IF EXISTS pictures; DROP TABLE IF EXISTS total; DROP TABLE IF EXISTS journal;",
+                "DROP TABLE IF EXISTS pictures; DROP TABLE IF EXISTS total; DROP TABLE IF EXISTS kinds; \
+                 DROP TABLE IF EXISTS journal;",
             )?;
             tx.execute_batch(SCHEMA)?;
             tx.pragma_update(None, "user_version", VERSION)?;

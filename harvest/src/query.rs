@@ -106,8 +106,18 @@ impl Order {
     }
 }
 
+/// Farthest that a local day begins from the day of the world's time.
+const ZONES: i64 = 15 * 3_600_000;
+
+/// When a day begins, wherever: milliseconds since 1970, in the world's time.
+fn midnight(day: &str) -> Option<i64> {
+    let date: jiff::civil::Date = day.parse().ok()?;
+    Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
+}
+
 impl Filter {
-    fn conditions(&self) -> (String, Vec<Value>) {
+    /// What `kinds` tells apart.
+    fn kind(&self) -> (String, Vec<Value>) {
         let mut sql = String::from("state = ?");
         let mut values = vec![Value::Integer(self.state as i64)];
         let mut add = |condition: &str, value: Value| {
@@ -118,12 +128,6 @@ impl Filter {
         if let Some(class) = &self.class {
             add("class = ?", Value::Text(class.clone()));
         }
-        if let Some(score) = self.min_score {
-            add("score >= ?", Value::Real(score.into()));
-        }
-        if let Some(score) = self.max_score {
-            add("score <= ?", Value::Real(score.into()));
-        }
         if let Some(day) = &self.from {
             add("date >= ?", Value::Text(day.clone()));
         }
@@ -132,6 +136,29 @@ impl Filter {
         }
         if let Some(flag) = &self.flag {
             add("flags & ? != 0", Value::Integer(look::flags_of([flag.as_str()]).into()));
+        }
+        (sql, values)
+    }
+
+    fn conditions(&self) -> (String, Vec<Value>) {
+        let (mut sql, mut values) = self.kind();
+        let mut add = |condition: &str, value: Value| {
+            sql.push_str(" AND ");
+            sql.push_str(condition);
+            values.push(value);
+        };
+        if let Some(score) = self.min_score {
+            add("score >= ?", Value::Real(score.into()));
+        }
+        if let Some(score) = self.max_score {
+            add("score <= ?", Value::Real(score.into()));
+        }
+        // By these an index finds the days.
+        if let Some(at) = self.from.as_deref().and_then(midnight) {
+            add("time >= ?", Value::Integer(at - ZONES));
+        }
+        if let Some(at) = self.to.as_deref().and_then(midnight) {
+            add("time < ?", Value::Integer(at + 86_400_000 + ZONES));
         }
         if let Some(n) = self.until {
             add("n <= ?", Value::Integer(n));
@@ -153,7 +180,7 @@ impl Index {
         most: usize,
     ) -> Result<Page, IndexError> {
         let (conditions, mut values) = filter.conditions();
-        let total = self.one(&format!("SELECT COUNT(*) FROM pictures WHERE {conditions}"), &values)?;
+        let total = self.total(filter)?;
 
         let (column, falling) = order.column();
         let (than, way) = if falling { ("<", "DESC") } else { (">", "ASC") };
@@ -183,6 +210,21 @@ impl Index {
         Ok(Page { entries: rows.into_iter().map(|(entry, _)| entry).collect(), next, total, last })
     }
 
+    /// How many pictures a filter finds. Where only kinds are asked for they have been counted already.
+    fn total(&self, filter: &Filter) -> Result<u64, IndexError> {
+        if filter.min_score.is_some() || filter.max_score.is_some() {
+            let (conditions, values) = filter.conditions();
+            return self.one(&format!("SELECT COUNT(*) FROM pictures WHERE {conditions}"), &values);
+        }
+        let (conditions, mut values) = filter.kind();
+        let all = self.one(&format!("SELECT IFNULL(SUM(many), 0) FROM kinds WHERE {conditions}"), &values)?;
+        let Some(until) = filter.until else { return Ok(all) };
+        // Few have come since: they are found by their numbers.
+        values.push(Value::Integer(until));
+        let late = format!("SELECT COUNT(*) FROM pictures NOT INDEXED WHERE {conditions} AND n > ?");
+        Ok(all.saturating_sub(self.one(&late, &values)?))
+    }
+
     /// How many pictures there are of each kind; classes, flags and days in one state.
     ///
     /// # Errors
@@ -197,13 +239,15 @@ impl Index {
         };
         let mut states = Vec::new();
         for each in State::ALL {
-            let count =
-                self.one("SELECT COUNT(*) FROM pictures WHERE state = ?", &[Value::Integer(each as i64)])?;
+            let count = self.one(
+                "SELECT IFNULL(SUM(many), 0) FROM kinds WHERE state = ?",
+                &[Value::Integer(each as i64)],
+            )?;
             states.push((each.name(), count));
         }
         let mut flags: Vec<(&'static str, u64)> = FLAGS.iter().map(|flag| (*flag, 0)).collect();
         let by_flags =
-            groups("SELECT CAST(flags AS TEXT), COUNT(*) FROM pictures WHERE state = ? GROUP BY flags")?;
+            groups("SELECT CAST(flags AS TEXT), SUM(many) FROM kinds WHERE state = ? GROUP BY flags")?;
         for (set, count) in by_flags {
             for name in look::flag_names(set.parse().unwrap_or_default()) {
                 flags.iter_mut().filter(|(flag, _)| *flag == name).for_each(|(_, sum)| *sum += count);
@@ -212,11 +256,11 @@ impl Index {
         Ok(Summary {
             states,
             classes: groups(
-                "SELECT class, COUNT(*) AS many FROM pictures WHERE state = ? GROUP BY class ORDER BY many DESC, class",
+                "SELECT class, SUM(many) AS sum FROM kinds WHERE state = ? GROUP BY class ORDER BY sum DESC, class",
             )?,
             flags: flags.into_iter().filter(|(_, count)| *count > 0).collect(),
             dates: groups(
-                "SELECT date, COUNT(*) FROM pictures WHERE state = ? GROUP BY date ORDER BY date DESC",
+                "SELECT date, SUM(many) FROM kinds WHERE state = ? GROUP BY date ORDER BY date DESC",
             )?,
             bytes: self.bytes()?,
         })

@@ -86,6 +86,33 @@ fn filters_find_what_they_say() {
     assert_eq!(summary.dates.iter().map(|(_, count)| count).sum::<u64>(), 57);
 }
 
+#[test]
+fn what_is_counted_is_what_is_there() {
+    let root = tempfile::tempdir().expect("a folder");
+    let mut index = index(root.path(), &many());
+    let tx = index.write().expect("a transaction");
+    for k in 0..20 {
+        let entry = crate::index::entry(&tx, &format!("P{k:03}")).expect("SQLite").expect("a row");
+        let moved = Entry { state: State::Accepted, class: "bird".into(), revision: 1, ..entry };
+        crate::index::put(&tx, &moved).expect("room");
+    }
+    for k in 10..40 {
+        crate::index::forget(&tx, &format!("P{k:03}")).expect("SQLite");
+    }
+    tx.commit().expect("room");
+    let rows = |sql: &str| -> Vec<(i64, String, String, i64, i64)> {
+        let mut statement = index.db.prepare(sql).expect("SQL");
+        let read =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+        statement.query_map([], read).expect("rows").collect::<Result<_, _>>().expect("rows")
+    };
+    let there = rows(
+        "SELECT state, class, date, flags, COUNT(*) FROM pictures GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+    );
+    assert_eq!(rows("SELECT * FROM kinds ORDER BY 1, 2, 3, 4"), there);
+    assert_eq!(there.iter().map(|row| row.4).sum::<i64>(), 27);
+}
+
 /// Not a measurement: a page that reads all rows would take a hundred times this long.
 #[test]
 fn a_hundred_thousand_pictures_are_no_burden() {
