@@ -6,6 +6,7 @@ use e2e::browser::{Browser, DESKTOP, Look};
 use e2e::load::Load;
 use e2e::pictures::plain;
 use e2e::service::{Service, root, wait_for, with_model};
+use nix::sys::signal::{Signal, kill};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -282,11 +283,29 @@ fn what_goes_wrong_is_said_and_can_be_tried_again() {
     choose_sample(&browser);
     assert_eq!(browser.count(".problem"), 0, "what is over is not shown any more");
 
-    service.signal(nix::sys::signal::Signal::SIGTERM);
+    service.signal(Signal::SIGTERM);
     service.wait();
     browser.type_into("#file", sample().to_str().expect("UTF-8"));
     browser.wait("document.querySelector('.problem:not(.refused) button')");
     browser.wait("document.getElementById('state').dataset.state === 'gone'");
+    browser.shoot("failed");
+}
+
+/// A request that takes its time is seen to be under way, and another picture may be chosen meanwhile.
+#[test]
+fn what_takes_its_time_is_seen() {
+    let service = service();
+    let Some(browser) = Browser::open(DESKTOP) else { return };
+    browser.visit(&service.url());
+    browser.wait("document.getElementById('state').dataset.state === 'ready'");
+    let engine = service.engine();
+    kill(engine, Signal::SIGSTOP).expect("the engine");
+    browser.type_into("#file", sample().to_str().expect("UTF-8"));
+    browser.wait("document.getElementById('busy').getBoundingClientRect().width > 300");
+    browser.shoot("busy");
+    assert_eq!(browser.barriers(), Vec::<String>::new());
+    kill(engine, Signal::SIGCONT).expect("the engine");
+    browser.wait("document.querySelectorAll('.hit').length === 5 && document.getElementById('busy').hidden");
 }
 
 /// Where a key is wanted, the page asks for it, sends it from then on, and goes on with what it was about to do.

@@ -11,11 +11,13 @@ use vision::draw::encode_jpeg;
 /// Most pictures that are shown, and their long side in pixels.
 const MOST: usize = 200;
 const SIDE: u32 = 480;
+/// Most answers that are written out below a picture; all have their boxes.
+const NAMED: usize = 8;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1400px;padding:0 1rem;color:#16181b;background:#f5f5f2}\
 h1{font-size:1.4rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums;background:#fff}th,td{padding:.35rem .8rem;\
 border-bottom:1px solid #e3e3dd;text-align:right}th:first-child,td:first-child{text-align:left}.grid{display:grid;gap:16px;\
-grid-template-columns:repeat(auto-fill,minmax(320px,1fr));margin-top:1rem}figure{margin:0;background:#fff;border-radius:10px;overflow:hidden;\
+grid-template-columns:repeat(auto-fill,minmax(320px,1fr));margin-top:1rem}.wide{white-space:nowrap}figure{margin:0;align-self:start;background:#fff;border-radius:10px;overflow:hidden;\
 box-shadow:0 1px 3px #0002}svg{display:block;width:100%;height:auto}figcaption{padding:.5rem .8rem;font-size:.87rem;overflow-wrap:anywhere}\
 .wide{overflow-x:auto}rect{fill:none;stroke-width:2.5;vector-effect:non-scaling-stroke}.a{stroke:#d4452f}.b{stroke:#0a7554;stroke-dasharray:7 4}.t{stroke:#5b7cfa;stroke-width:1.5}\
 .ka{color:#d4452f}.kb{color:#0a7554}.kt{color:#3f5fe0}@media(prefers-color-scheme:dark){body{background:#0d0f11;color:#eceef0}\
@@ -130,8 +132,14 @@ fn figure(out: &mut String, sample: &Sample, picture: &Picture) {
             Some((class, score)) => format!("{} {score:.2}", escape(class)),
             None if answer.answered.is_empty() => "nothing".to_owned(),
             None => {
-                let all: Vec<_> =
-                    answer.answered.iter().map(|f| format!("{} {:.2}", escape(&f.label), f.score)).collect();
+                let mut all: Vec<_> = answer
+                    .answered
+                    .iter()
+                    .take(NAMED)
+                    .map(|f| format!("{} {:.2}", escape(&f.label), f.score))
+                    .collect();
+                let more = answer.answered.len().saturating_sub(NAMED);
+                all.extend((more > 0).then(|| format!("{more} more")));
                 all.join(", ")
             }
         }
