@@ -301,7 +301,7 @@ fn what_takes_its_time_is_seen() {
     let engine = service.engine();
     kill(engine, Signal::SIGSTOP).expect("the engine");
     browser.type_into("#file", sample().to_str().expect("UTF-8"));
-    browser.wait("document.getElementById('busy').getBoundingClientRect().width > 300");
+    browser.wait("document.getElementById('busy').checkVisibility({ visibilityProperty: true })");
     browser.shoot("busy");
     assert_eq!(browser.barriers(), Vec::<String>::new());
     kill(engine, Signal::SIGCONT).expect("the engine");

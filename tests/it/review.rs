@@ -273,6 +273,7 @@ fn the_review_is_light_local_and_open_to_everybody() {
         (DESKTOP, "desktop"),
         (Look { dark: true, language: "zh-CN", ..DESKTOP }, "dark-chinese"),
         (PHONE, "phone"),
+        (Look { dark: true, language: "zh-CN", ..PHONE }, "phone-dark-chinese"),
     ] {
         let Some(browser) = Browser::open(look) else { return };
         browser.visit(&format!("{}/review", service.url()));
