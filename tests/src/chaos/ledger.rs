@@ -76,8 +76,17 @@ struct Inner {
     found: u64,
     /// Requests asked once more because their idle connection was closed under them.
     stale: u64,
-    /// Connections that a fault broke, by the client's port: when, and by what.
-    excused: HashMap<u16, (Instant, String)>,
+    /// Connections that a fault broke, by the client's port, which may be another connection's later: when, and by what.
+    excused: HashMap<u16, Vec<(Instant, String)>>,
+}
+
+impl Inner {
+    /// The fault that broke the connection of this port then, if one did.
+    fn excuse_at(&self, port: u16, then: Instant) -> Option<&str> {
+        let excuses = self.excused.get(&port)?.iter();
+        let mut valid = excuses.filter(|(since, _)| (*since..*since + AFTERMATH).contains(&then));
+        valid.next_back().map(|(_, fault)| fault.as_str())
+    }
 }
 
 impl Ledger {
@@ -107,12 +116,15 @@ impl Ledger {
     /// These connections are about to be broken by `fault`.
     pub fn excuse(&self, ports: &[u16], fault: &str) {
         let now = Instant::now();
-        self.lock().excused.extend(ports.iter().map(|&port| (port, (now, fault.to_owned()))));
+        let mut inner = self.lock();
+        for &port in ports {
+            inner.excused.entry(port).or_default().push((now, fault.to_owned()));
+        }
     }
 
     /// Whether a fault broke the connection of this port just now.
     pub fn is_excused(&self, port: u16) -> bool {
-        self.lock().excused.get(&port).is_some_and(|(since, _)| since.elapsed() < AFTERMATH)
+        self.lock().excuse_at(port, Instant::now()).is_some()
     }
 
     /// Requests answered with detections so far.
@@ -147,13 +159,11 @@ impl Ledger {
                 End::Problem(429, ..) => books.refused.push(entry.took()),
                 End::Problem(status, code, _) => books.problems.push(format!("{status} {code}")),
                 End::Wrong(what) => books.violations.push(format!("request {}: {what}", entry.n)),
-                End::Failed(failure) => match inner.excused.get(&entry.port) {
-                    Some((since, fault))
-                        if matches!(failure, Failure::Broken(_) | Failure::Cut(_) | Failure::Stale)
-                            && entry.ended >= *since
-                            && entry.ended < *since + AFTERMATH =>
+                End::Failed(failure) => match inner.excuse_at(entry.port, entry.ended) {
+                    Some(fault)
+                        if matches!(failure, Failure::Broken(_) | Failure::Cut(_) | Failure::Stale) =>
                     {
-                        *books.excused.entry(fault.clone()).or_default() += 1;
+                        *books.excused.entry(fault.to_owned()).or_default() += 1;
                     }
                     _ => books.failed.push(format!("request {}: {failure:?}", entry.n)),
                 },
@@ -268,5 +278,23 @@ pub fn judge(n: u64, id: &str, answer: &Answer) -> End {
         End::Found
     } else {
         End::Wrong(format!("the answer to another picture: {seen:?} and not {expected:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_comes_again_keeps_what_its_first_connection_was_excused_for() {
+        let ledger = Ledger::default();
+        let n = ledger.issue();
+        ledger.excuse(&[4000], "the first fault");
+        let (due, ended) = (Instant::now(), Instant::now());
+        ledger.enter(Entry { n, due, ended, port: 4000, end: End::Failed(Failure::Stale) });
+        ledger.excuse(&[4000], "a later one");
+        let books = ledger.close();
+        assert_eq!(books.excused, HashMap::from([("the first fault".to_owned(), 1)]));
+        assert!(books.failed.is_empty(), "{:?}", books.failed);
     }
 }
