@@ -293,6 +293,12 @@ fn the_review_is_light_local_and_open_to_everybody() {
             wide.as_i64().is_some_and(|extra| extra <= 0),
             "{name}: the page is wider than the window by {wide}"
         );
+        press(&browser, "Enter", 0);
+        browser.wait(
+            "document.getElementById('single').open && document.getElementById('image').naturalWidth > 0",
+        );
+        browser.shoot(&format!("review-single-{name}"));
+        assert_eq!(browser.barriers(), Vec::<String>::new(), "{name}, one picture");
         assert_eq!(browser.complaints(), Vec::<String>::new(), "{name}");
     }
 }
