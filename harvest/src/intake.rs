@@ -7,7 +7,7 @@ use crate::look::Look;
 use crate::pace::Pace;
 use crate::rules::{self, Hit, Subject};
 use crate::sidecar::Uncertainty;
-use crate::writer::{Writer, step_back};
+use crate::writer::{LAST, Writer, step_back};
 use bytes::Bytes;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -117,7 +117,7 @@ impl Harvest {
         let pace = Pace::new(config.processor_percentage, peers);
         let mut writer = Writer::new(config.clone(), waiting.clone(), count.clone(), pace);
         let thread = std::thread::Builder::new().name("harvest".to_owned()).spawn(move || {
-            step_back();
+            step_back(LAST);
             writer.run(&receiver, &leave);
             let _ = finished.send(()); // nobody may be waiting
         })?;

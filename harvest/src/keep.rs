@@ -8,7 +8,7 @@ use crate::intake::{Count, Event};
 use crate::naming::INDEX;
 use crate::review;
 use crate::scan;
-use crate::writer::{Complaint, step_back};
+use crate::writer::{BEHIND, Complaint, step_back};
 use rusqlite::params;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -34,7 +34,7 @@ impl Keeper {
     pub(crate) fn start(config: Config, count: Count) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         std::thread::Builder::new().name("harvest-keeper".to_owned()).spawn(move || {
-            step_back();
+            step_back(BEHIND);
             run(&config, &count, &stopped);
         })?;
         Ok(Self { _stop: stop })
