@@ -45,7 +45,8 @@ def letterbox(picture, boxes):
 def vary(rng, picture, boxes, side=SIZE):
     """Another picture with the same codes, side×side. A side below SIZE is a window, mostly one that holds a code."""
     h, w = picture.shape[:2]
-    zoom = SIZE / max(h, w) * np.exp(rng.uniform(np.log(0.75), np.log(1.7)))
+    smallest = 0.75 if side == SIZE else 0.45  # in a window the largest codes are whole only when they are scaled down
+    zoom = SIZE / max(h, w) * np.exp(rng.uniform(np.log(smallest), np.log(1.6)))
     stretch = np.exp(rng.normal(0, 0.06))
     sx, sy = zoom * stretch, zoom / stretch
     tx, ty = (rng.uniform(*sorted((0, side - length * s))) for length, s in ((w, sx), (h, sy)))

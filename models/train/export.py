@@ -3,7 +3,7 @@
 
     python export.py RUN/best.pt ../codes.onnx
 
-The file: input `images` float32 [N, 3, 320, 320], output `output0` float32 [N, 4 + classes, 2100], N is free;
+The file: input `images` float32 [N, 3, 352, 352], output `output0` float32 [N, 4 + classes, 2541], N is free;
 `names`, `stride`, `task` and `imgsz` in the metadata, as exporters of YOLO models write them.
 """
 

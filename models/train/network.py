@@ -1,7 +1,7 @@
 """The detector: a small convolutional network in the shape of YOLOv8, about 500,000 weights.
 
-Owns: layers, and how their outputs are read as boxes. Input float [N, 3, 320, 320], RGB in 0..1.
-Output of `forward` in eval mode: [N, 4 + classes, 2100] with cx, cy, w, h in input pixels and scores in 0..1.
+Owns: layers, and how their outputs are read as boxes. Input float [N, 3, 352, 352], RGB in 0..1.
+Output of `forward` in eval mode: [N, 4 + classes, 2541] with cx, cy, w, h in input pixels and scores in 0..1.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from symbols import CLASSES
 
-SIZE = 320
+SIZE = 352
 STRIDES = (8, 16, 32)
 BINS = 16  # a side's distance from its cell is a distribution over 0..15 strides
 
@@ -76,7 +76,7 @@ class Head(nn.Module):
 class Detector(nn.Module):
     def __init__(self, classes=len(CLASSES), size=SIZE):
         super().__init__()
-        self.classes = classes
+        self.classes, self.size = classes, size
         self.stem = nn.Sequential(Conv(3, 8, 3, 2), Conv(8, 16, 3, 2), Split(16, 16))
         self.p3 = nn.Sequential(Conv(16, 32, 3, 2), Split(32, 32))
         self.p4 = nn.Sequential(Conv(32, 64, 3, 2), Split(64, 64, 2))
@@ -109,7 +109,7 @@ class Detector(nn.Module):
         return [head(n) for head, n in zip(self.heads, (n3, n4, n5))]
 
     def raw(self, x):
-        """Distances as logits [N, 2100, 4, BINS] and scores as logits [N, 2100, classes]."""
+        """Distances as logits [N, 2541, 4, BINS] and scores as logits [N, 2541, classes]."""
         rows = torch.cat([f.flatten(2) for f in self.features(x)], 2).transpose(1, 2)
         distances, scores = rows.split((4 * BINS, self.classes), 2)
         return distances.unflatten(2, (4, BINS)), scores

@@ -6,6 +6,7 @@ the outline follows the printed symbol without its quiet zone.
 
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -76,10 +77,15 @@ def _ink_and_paper(rng):
     return colour(rng, 0, 60, 0.3), colour(rng, 185, 255, 0.2)
 
 
+# The least pixels of the picture a module takes: below it nothing that could tell the class is left.
+LEAST = {"qr_code": 1.2, "barcode": 0.5, "data_matrix": 1.6, "aztec": 1.4, "pdf417": 0.8}
+
+
 def label(rng, held_back, name, pixels):
-    """A label with one code of class `name` whose longer side takes about `pixels`."""
+    """A label with one code of class `name` whose longer side takes about `pixels`, or more where its modules would be too small to see."""
     modules = symbol(rng, name)
     rows, columns = modules.shape
+    pixels = max(pixels, LEAST[name] * max(rows, columns))
     if rows == 1:
         rows = max(8, columns * np.exp(rng.uniform(np.log(0.12), np.log(0.95))))
     elif name == "pdf417":
@@ -116,7 +122,7 @@ def label(rng, held_back, name, pixels):
         _logo(rng, picture, left + w / 2, top + h / 2, min(w, h) * rng.uniform(0.1, 0.24))
     if rng.random() < 0.25:
         cv2.rectangle(picture, (0, 0), (page.shape[1] - 1, page.shape[0] - 1), (ink + 40).tolist(), max(1, int(unit)))
-    return picture.astype(np.uint8), opacity, _rectangle(left, top, w, h)
+    return (picture.astype(np.uint8), opacity, _rectangle(left, top, w, h)), unit
 
 
 def _rectangle(x, y, w, h, n=8):
@@ -188,6 +194,8 @@ def distractor(rng, held_back, pixels):
     h = max(16, int(pixels * rng.uniform(0.3, 1)))
     if rng.random() < 0.5:
         w, h = h, w
+    if rng.random() < 0.3 and stamps(held_back):
+        return _stamp(rng, held_back, pixels)
     kind = rng.choice(list(_KINDS), p=_SHARES)
     page = _KINDS[kind](rng, held_back, w, h)
     ink, paper = _ink_and_paper(rng)
@@ -196,6 +204,33 @@ def distractor(rng, held_back, pixels):
     picture = paper + (ink - paper) * (page[..., None] / 255.0)
     opacity = np.full(page.shape, 255, np.uint8) if rng.random() < 0.7 else page
     return picture.astype(np.uint8), opacity, None
+
+
+@cache
+def stamps(held_back):
+    """Cut-out pictures of things, letters and signs that Debian's tuxpaint-stamps-default installs; every fifth is held back."""
+    files = sorted(Path("/usr/share/tuxpaint/stamps").rglob("*.png"))
+    return [f for i, f in enumerate(files) if (i % 5 == 0) == held_back]
+
+
+@cache
+def _cut_out(file):
+    picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.ndim != 3 or picture.shape[2] != 4:
+        return None
+    scale = 400 / max(picture.shape[:2])
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+
+
+def _stamp(rng, held_back, pixels):
+    files = stamps(held_back)
+    picture = None
+    while picture is None:
+        picture = _cut_out(files[int(rng.integers(len(files)))])
+    scale = max(16, pixels) / max(picture.shape[:2])
+    w, h = max(4, round(picture.shape[1] * scale)), max(4, round(picture.shape[0] * scale))
+    picture = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(picture[..., :3]), np.ascontiguousarray(picture[..., 3]), None
 
 
 def _paragraph(rng, held_back, w, h):
@@ -299,6 +334,35 @@ def _blocks(rng, _held_back, w, h):
     return cv2.resize(page, (w, h), interpolation=rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC]))
 
 
+def _facade(rng, _held_back, w, h):
+    """Rows of windows, shutters or shelves: regular, each a little different inside."""
+    page = np.full((h, w), int(rng.integers(0, 90)), np.uint8)
+    sx, sy = (max(6, int(s / rng.uniform(2, 12))) for s in (w, h))
+    left, top = int(sx * rng.uniform(0.1, 0.35)), int(sy * rng.uniform(0.08, 0.35))
+    bars, slats = int(rng.integers(0, 3)), int(rng.integers(0, 8)) if rng.random() < 0.4 else 0
+    for y in range(0, h - sy + 1, sy):
+        for x in range(0, w - sx + 1, sx):
+            pane = page[y + top : y + sy - top, x + left : x + sx - left]
+            pane[:] = rng.integers(120, 256)
+            for i in range(1, bars + 1):
+                pane[:, pane.shape[1] * i // (bars + 1)] = 30
+            for i in range(slats):
+                pane[pane.shape[0] * i // slats] = 60
+    return page
+
+
+def _fence(rng, _held_back, w, h):
+    """Bars of one or two widths in an even beat, across all of it: fences, blinds, radiators, cloth, corrugated sheet."""
+    period = max(3, w / rng.uniform(6, 45))
+    x = (np.arange(w) + rng.uniform(0, period)) / period
+    x = x + np.cumsum(rng.normal(0, 0.02, w)) * (rng.random() < 0.4)
+    wave = np.sin(2 * np.pi * x) + rng.uniform(0, 0.8) * np.sin(4 * np.pi * x + rng.uniform(0, 6))
+    row = np.clip(127 + wave * rng.uniform(60, 600), 0, 255)
+    page = np.tile(row, (h, 1)) * (0.75 + 0.25 * cv2.resize(rng.random((6, 6)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC))
+    page = page.clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(cv2.resize(page.T, (w, h))) if rng.random() < 0.5 else page
+
+
 def _shapes(rng, _held_back, w, h):
     page = np.zeros((h, w), np.uint8)
     for _ in range(int(rng.integers(1, 12))):
@@ -325,5 +389,7 @@ _KINDS = {
     "spines": _spines,
     "blocks": _blocks,
     "shapes": _shapes,
+    "facade": _facade,
+    "fence": _fence,
 }
-_SHARES = np.array([0.3, 0.1, 0.07, 0.1, 0.08, 0.05, 0.04, 0.05, 0.04, 0.06, 0.05, 0.06])
+_SHARES = np.array([0.24, 0.08, 0.05, 0.08, 0.06, 0.04, 0.04, 0.04, 0.04, 0.06, 0.04, 0.05, 0.09, 0.09])

@@ -15,12 +15,20 @@ from symbols import CLASSES
 SIZE = 416
 
 # Pictures that packages install under free licences (see README.md); what is absent is done without.
-_FOLDERS = ["/usr/share/backgrounds", "/usr/share/wallpapers", "/usr/share/pixmaps"]
+_FOLDERS = [
+    "/usr/share/backgrounds",
+    "/usr/share/wallpapers",
+    "/usr/share/pixmaps",
+    "/usr/share/games/supertuxkart/data/textures",
+    "/usr/share/games/supertuxkart/data/tracks",
+]
+
+FAINT = 11  # a code whose grey values spread less than that (standard deviation) is not seen by anybody
 
 
 @cache
 def photographs(held_back):
-    """Background pictures, at most 1200 pixels wide; every fifth is held back for validation."""
+    """Files of background pictures; every fifth is held back for validation."""
     files = []
     for folder in _FOLDERS:
         files += sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
@@ -30,16 +38,17 @@ def photographs(held_back):
         files += sorted(p for p in (Path(skimage.__file__).parent / "data").glob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
     except ImportError:
         pass
-    pictures = []
-    for i, file in enumerate(files):
-        if (i % 5 == 0) != held_back:
-            continue
-        picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if picture is None or min(picture.shape[:2]) < 128:
-            continue
-        scale = 1200 / max(picture.shape[:2])
-        pictures.append(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture)
-    return pictures
+    return [file for i, file in enumerate(files) if (i % 5 == 0) == held_back]
+
+
+@cache
+def _read(file):
+    """At most 900 pixels wide; None for what is small or no picture."""
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if picture is None or min(picture.shape[:2]) < 128:
+        return None
+    scale = 900 / max(picture.shape[:2])
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
 
 
 def noise(rng, size, cells):
@@ -48,17 +57,22 @@ def noise(rng, size, cells):
     return np.clip(cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
+def crop(rng, held_back=False):
+    """A square part of some photograph, uint8 BGR [SIZE, SIZE, 3]. There must be one: see `photographs`."""
+    files, picture = photographs(held_back), None
+    while picture is None:
+        picture = _read(files[int(rng.integers(len(files)))])
+    h, w = picture.shape[:2]
+    side = int(min(h, w) * np.exp(rng.uniform(np.log(0.15), 0)))
+    y, x = int(rng.integers(h - side + 1)), int(rng.integers(w - side + 1))
+    part = cv2.resize(picture[y : y + side, x : x + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(np.rot90(part, int(rng.integers(4))) if rng.random() < 0.3 else part)
+
+
 def background(rng, held_back):
     choice = rng.random()
-    pictures = photographs(held_back)
-    if choice < 0.5 and pictures:
-        picture = pictures[int(rng.integers(len(pictures)))]
-        h, w = picture.shape[:2]
-        side = int(min(h, w) * np.exp(rng.uniform(np.log(0.15), 0)))
-        y, x = int(rng.integers(h - side + 1)), int(rng.integers(w - side + 1))
-        base = cv2.resize(picture[y : y + side, x : x + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        base = np.rot90(base, int(rng.integers(4))) if rng.random() < 0.3 else base
-        return np.ascontiguousarray(base).astype(np.float32)
+    if choice < 0.5 and photographs(held_back):
+        return crop(rng, held_back).astype(np.float32)
     base = np.empty((SIZE, SIZE, 3), np.float32)
     base[:] = patches.colour(rng, strength=0.8)
     if choice < 0.6:  # paper or a wall
@@ -206,12 +220,12 @@ def occlude(rng, canvas, boxes):
     return canvas
 
 
-def photograph(rng, canvas, smallest):
-    """Lens, sensor and file. What blurs is held back when the smallest code is already small."""
-    strong = min(1.0, smallest / 90)
+def photograph(rng, canvas, unit):
+    """Lens, sensor and file. What blurs is held back when the modules of a code, `unit` pixels each, are small already."""
+    strong = min(1.0, unit / 3)
     chance = rng.random()
     if chance < 0.35:
-        canvas = cv2.GaussianBlur(canvas, (0, 0), 0.3 + rng.exponential(1.0) * strong)
+        canvas = cv2.GaussianBlur(canvas, (0, 0), 0.3 + min(rng.exponential(1.0), 2.5) * strong)
     elif chance < 0.5:
         n = int(3 + rng.integers(0, 11) * strong)
         kernel = np.zeros((n, n), np.float32)
@@ -243,19 +257,39 @@ def photograph(rng, canvas, smallest):
 
 def scene(rng, held_back=False):
     """One picture, uint8 BGR [SIZE, SIZE, 3], and its codes: [(class, (x0, y0, x1, y1))] in pixels."""
+    while True:
+        picture, boxes = _scene(rng, held_back)
+        if all(_spread(picture, box) >= FAINT for _, box in boxes):
+            return picture, boxes
+
+
+def _spread(picture, box):
+    x0, y0, x1, y1 = (int(v) for v in box)
+    return float(cv2.cvtColor(picture[y0 : y1 + 1, x0 : x1 + 1], cv2.COLOR_BGR2GRAY).std())
+
+
+def blank(rng, held_back=False):
+    """One picture without codes."""
+    return _scene(rng, held_back, 0)[0]
+
+
+def _scene(rng, held_back, count=None):
     canvas = background(rng, held_back)
-    taken, boxes = [], []
-    count = int(rng.choice([0, 1, 2, 3, 5, 8], p=[0.14, 0.42, 0.2, 0.12, 0.08, 0.04]))
+    taken, boxes, unit = [], [], 3.0
+    if count is None:
+        count = int(rng.choice([0, 1, 2, 3, 5, 8], p=[0.18, 0.38, 0.2, 0.12, 0.08, 0.04]))
     largest = SIZE * (0.95, 0.95, 0.6, 0.5, 0.35, 0.25)[min(count, 5)]
     for _ in range(int(rng.integers(0, 4)) if count else int(rng.integers(1, 6))):
         put(rng, canvas, patches.distractor(rng, held_back, SIZE * np.exp(rng.uniform(np.log(0.08), np.log(0.9)))), [], False)
     for _ in range(count):
-        kind = int(rng.choice(len(CLASSES), p=[0.3, 0.32, 0.13, 0.11, 0.14]))
+        kind = int(rng.choice(len(CLASSES), p=[0.26, 0.28, 0.18, 0.14, 0.14]))
         smallest = 28 if CLASSES[kind] in ("qr_code", "data_matrix", "aztec") else 52
         pixels = np.exp(rng.uniform(np.log(smallest), np.log(max(largest, smallest + 1))))
-        outline = put(rng, canvas, patches.label(rng, held_back, CLASSES[kind], pixels), taken, True)
+        label, module = patches.label(rng, held_back, CLASSES[kind], pixels)
+        outline = put(rng, canvas, label, taken, True)
         if outline is None:
             continue
+        unit = min(unit, module)
         full = np.concatenate([outline.min(0), outline.max(0)])
         box = np.clip(full, 0, SIZE)
         if np.prod(box[2:] - box[:2]) < 0.5 * np.prod(full[2:] - full[:2]) or min(box[2:] - box[:2]) < 5:
@@ -267,5 +301,4 @@ def scene(rng, held_back=False):
         put(rng, canvas, patches.distractor(rng, held_back, SIZE * rng.uniform(0.08, 0.4)), list(taken), True)
     canvas = occlude(rng, canvas, boxes)
     canvas = illuminate(rng, canvas)
-    smallest = min((min(b[2] - b[0], b[3] - b[1]) for _, b in boxes), default=SIZE)
-    return photograph(rng, canvas, smallest), boxes
+    return photograph(rng, canvas, unit), boxes

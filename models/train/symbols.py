@@ -36,7 +36,7 @@ def _payload(rng, high):
 # name of the format, its share within the class, and what may be written into it
 _FORMATS = {
     "qr_code": [
-        ("QRCode", 0.9, lambda r: _payload(r, 400)),
+        ("QRCode", 0.9, lambda r: _payload(r, 200)),
         ("MicroQRCode", 0.06, lambda r: _digits(r, int(r.integers(3, 12)))),
         ("RMQRCode", 0.04, lambda r: _text(r, _UPPER, 5, 30)),
     ],
@@ -55,9 +55,9 @@ _FORMATS = {
         ("DataBarStkOmni", 0.02, lambda r: _digits(r, 13)),
         ("DataBarExp", 0.02, lambda r: "[01]" + _digits(r, 14)),
     ],
-    "data_matrix": [("DataMatrix", 1.0, lambda r: _payload(r, 160))],
+    "data_matrix": [("DataMatrix", 1.0, lambda r: _payload(r, 80))],
     "aztec": [
-        ("Aztec", 0.95, lambda r: _payload(r, 300)),
+        ("Aztec", 0.95, lambda r: _payload(r, 160)),
         ("AztecRune", 0.05, lambda r: str(int(r.integers(0, 256)))),
     ],
     "pdf417": [

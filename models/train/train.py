@@ -2,8 +2,8 @@
 """Train the detector on folders in YOLO's form (images/, labels/), as synthesise.py and `detectd export` write them.
 
     python train.py DATA... --out RUN --steps 8000          # again with the same RUN: goes on where it stopped
-    python train.py DATA... --out RUN --side 224 --steps 20000 --until 16000   # windows: half the work a picture
-    python train.py DATA... --out RUN --finetune best.pt --rate 0.0005 --steps 1000
+    python train.py DATA... --out RUN --side 256 --steps 20000 --until 16000   # windows: half the work a picture
+    python train.py DATA... --out RUN --finetune codes.onnx --rate 0.0005 --steps 1000
 
 RUN/last.pt holds everything to go on with, RUN/best.pt the averaged weights that evaluate.py and export.py take.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+import weights
 from dataset import Pictures, collate
 from loss import loss
 from network import SIZE, Detector
@@ -30,7 +31,7 @@ def arguments():
     options.add_argument("--side", type=int, default=SIZE, help="side of the windows it learns from, a multiple of 32")
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--rate", type=float, default=0.003, help="learning rate at its highest")
-    options.add_argument("--finetune", type=Path, help="weights to begin with")
+    options.add_argument("--finetune", type=Path, help="weights to begin with: a .pt of this script, or an exported .onnx")
     options.add_argument("--threads", type=int, default=os.cpu_count())
     options.add_argument("--workers", type=int, default=1)
     options.add_argument("--seed", type=int, default=1)
@@ -43,9 +44,10 @@ def main():
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = Detector(size=options.side).to(device, memory_format=torch.channels_last)
+    model = Detector(size=options.side)
     if options.finetune:
-        model.load_state_dict(torch.load(options.finetune, map_location=device))
+        weights.load(model, options.finetune, _some(options))
+    model.to(device, memory_format=torch.channels_last)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}])
@@ -89,6 +91,12 @@ def main():
             saved_at = time.monotonic()
             _save({"model": model.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, options.out / "last.pt")
             _save(mean.module.state_dict(), options.out / "best.pt")
+
+
+def _some(options):
+    """A few pictures as the network gets them."""
+    pictures = (picture for picture, _ in Pictures(options.data, options.seed, options.side))
+    return torch.stack([torch.from_numpy(next(pictures)) for _ in range(64)]).permute(0, 3, 1, 2).float() / 255
 
 
 def _schedule(step, steps):
