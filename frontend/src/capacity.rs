@@ -2,10 +2,12 @@
 //! concurrency = rate × response time, so the largest concurrency is the rate the service is able to × `rt_target`.
 //!
 //! The rate is measured when there is a queue: only then does what comes out say what the service can do. Until it was busy for
-//! the first time, the engine's runs while warming up are what there is to go by. Owns no clock and no board.
+//! the first time, the engine's runs while warming up are what there is to go by. A second in which the engine stood still or was
+//! replaced is no measurement: what waits then is the fault's, not the load's. Owns no clock and no board.
 
 use crate::stats::Window;
 use shm_proto::board::{Histogram, Stage};
+use shm_proto::clock::Nanos;
 use std::time::Duration;
 
 /// Share of `rt_target` that is planned for; the rest is for what varies.
@@ -36,16 +38,29 @@ pub struct Capacity {
     /// Answers a second.
     rate: f64,
     measured: bool,
+    /// When the engine that was seen last started.
+    engine: Nanos,
+    /// Whether one stood still, or another took its place, since the last observation.
+    interrupted: bool,
 }
 
 impl Capacity {
+    /// Takes note, several times a second, of the engine that serves: when it started (0 if none serves), and whether it moves.
+    pub fn glance(&mut self, engine: Nanos, moves: bool) {
+        self.interrupted |= !moves || engine != self.engine;
+        self.engine = engine;
+    }
+
     /// Takes note of what one second has shown.
     pub fn observe(&mut self, seen: &Observation<'_>) {
         if self.generation != seen.generation {
-            *self = Self { generation: seen.generation, ..Self::default() };
+            let engine = self.engine;
+            *self = Self { generation: seen.generation, engine, interrupted: true, ..Self::default() };
         }
         let answered = seen.window.tps();
-        if in_service(seen.window) > BUSY * f64::from(seen.servers) {
+        if std::mem::take(&mut self.interrupted) {
+            self.rate = if self.measured { self.rate } else { seen.ideal };
+        } else if in_service(seen.window) > BUSY * f64::from(seen.servers) {
             self.rate = if self.measured { self.rate + NEWEST * (answered - self.rate) } else { answered };
             self.measured = true;
         } else if !self.measured {

@@ -333,6 +333,7 @@ pub(crate) async fn beat(service: Arc<Service>) {
     for beats in 1u32.. {
         ticks.tick().await;
         service.process().beat();
+        service.look_around();
         if beats.is_multiple_of(BEATS_PER_SNAPSHOT) {
             service.look_back();
         }

@@ -21,7 +21,11 @@ use shm_proto::board::{Board, Counter, Process, ProcessState};
 use shm_proto::clock::{self, Nanos};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+
+/// Without a sign of life for so long an engine stands still; it gives one four times a second.
+const STILL: Duration = Duration::from_millis(600);
 
 /// Where the service is in its life, as its connections see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,6 +147,19 @@ impl Service {
         self.capacity().limit(frontend.rt_target, frontend.max_concurrency)
     }
 
+    /// Takes note of whether the engine moves.
+    pub fn look_around(&self) {
+        let (started, moves) = self.serving_engine().map_or((0, false), |engine| {
+            let quiet = clock::now().saturating_sub(engine.heartbeat());
+            (engine.started(), quiet < STILL.as_nanos() as Nanos)
+        });
+        self.capacity().glance(started, moves);
+    }
+
+    fn serving_engine(&self) -> Option<Process<'_>> {
+        (0..2).map(|slot| self.board.engine(slot)).find(|engine| engine.state() == ProcessState::Ready)
+    }
+
     /// Takes note of the last second.
     pub fn look_back(&self) {
         self.access.refresh();
@@ -153,8 +170,7 @@ impl Service {
         let last = self.history().window(&snapshot, 1.0);
         if let Some(attached) = self.link.current() {
             let facts = &attached.facts;
-            let engine =
-                (0..2).map(|slot| self.board.engine(slot)).find(|e| e.state() == ProcessState::Ready);
+            let engine = self.serving_engine();
             self.capacity().observe(&Observation {
                 generation: self.board.generation(),
                 servers: facts.lanes * facts.max_batch + self.board.frontends(),

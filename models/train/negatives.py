@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dataset import letterbox
 from evaluate import found, runner
 from scenes import blank, crop
 
@@ -34,7 +35,8 @@ def main():
     for first in range(0, options.count, BATCH):
         generators = [np.random.default_rng([options.seed, first + i]) for i in range(BATCH)]
         pictures = [crop(rng) if rng.random() < 0.75 else blank(rng) for rng in generators]
-        for i, output in enumerate(run(np.stack(pictures)[..., ::-1])):
+        seen = [letterbox(picture, np.zeros((0, 5), np.float32))[0] for picture in pictures]
+        for i, output in enumerate(run(np.stack(seen)[..., ::-1])):
             if len(found(output, LEAST)):
                 cv2.imwrite(str(options.out / "images" / f"{first + i:07}.jpg"), pictures[i], [cv2.IMWRITE_JPEG_QUALITY, 92])
                 (options.out / "labels" / f"{first + i:07}.txt").write_text("")

@@ -50,6 +50,14 @@ const TICK: Duration = Duration::from_millis(250);
 const EXTENSION: Duration = Duration::from_secs(10);
 const SIGNALS: [libc::c_int; 6] =
     [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHLD];
+/// What those ask of the core.
+const MEANINGS: [(Number, Signal); 5] = [
+    (Number::SIGTERM, Signal::Term),
+    (Number::SIGINT, Signal::Int),
+    (Number::SIGHUP, Signal::Hup),
+    (Number::SIGUSR1, Signal::Usr1),
+    (Number::SIGUSR2, Signal::Usr2),
+];
 
 /// What the driver is made of.
 pub struct Parts {
@@ -179,6 +187,11 @@ impl Driver {
             if let Some((exit, why)) = self.exit.take() {
                 let way_back = if exit == Exit::Clean { None } else { self.predecessor.take_way_back() };
                 self.predecessor.retire(self.config.service.drain_timeout + LAST_CALL);
+                if way_back.is_some()
+                    && let Err(error) = self.leave_signals()
+                {
+                    tracing::error!(%error, "signals that wait are forgotten");
+                }
                 if way_back.is_some() || self.predecessor.is_gone() {
                     return Outcome { exit, why, way_back };
                 }
@@ -222,15 +235,10 @@ impl Driver {
     fn hear_signals(&mut self) {
         let heard: Vec<libc::c_int> = self.signals.pending().collect();
         for number in heard {
-            let signal = match number {
-                libc::SIGTERM => Signal::Term,
-                libc::SIGINT => Signal::Int,
-                libc::SIGHUP => Signal::Hup,
-                libc::SIGUSR1 => Signal::Usr1,
-                libc::SIGUSR2 => Signal::Usr2,
-                _ => continue, // SIGCHLD has done its work by ending the poll
-            };
-            self.feed(Event::Signal(signal));
+            // SIGCHLD has done its work by ending the poll.
+            if let Some((_, signal)) = MEANINGS.iter().find(|(of, _)| *of as libc::c_int == number) {
+                self.feed(Event::Signal(*signal));
+            }
         }
     }
 
@@ -518,16 +526,25 @@ impl Driver {
                 config: serde_json::to_value(&self.config)?,
                 refused: None,
             };
-            // Whoever signals from now on is heard by the new program, and so is what was heard and not acted on.
-            handover::hold_signals(true)?;
-            for number in self.signals.pending() {
-                raise(Number::try_from(number)?)?;
-            }
+            self.leave_signals()?;
             Ok(handover.to_path())
         };
         let error = attempt().unwrap_or_else(|error| error);
         let _ = handover::hold_signals(false);
         error.to_string()
+    }
+
+    /// Whoever signals from now on is heard by the program that this process becomes, and so is what was heard and not
+    /// acted on: signals that wait outlive the exec.
+    fn leave_signals(&mut self) -> std::io::Result<()> {
+        handover::hold_signals(true)?;
+        let heard = self.signals.pending().map(Number::try_from).collect::<Result<Vec<_>, _>>()?;
+        let postponed = self.core.postponed();
+        let asked = postponed.filter_map(|of| MEANINGS.iter().find(|(_, meaning)| *meaning == of));
+        for number in heard.into_iter().chain(asked.map(|(number, _)| *number)) {
+            raise(number)?;
+        }
+        Ok(())
     }
 
     fn reload(&mut self) -> Event {

@@ -16,7 +16,13 @@ fn second(answers: u64, took: Duration, to_arrive: Duration) -> Window {
     Snapshot::take(&board).since_start(1.0)
 }
 
+/// A second in which this generation's engine served throughout, after one in which it may have begun to.
 fn see(capacity: &mut Capacity, generation: u32, ideal: f64, window: &Window) {
+    if capacity.generation != generation {
+        capacity.observe(&Observation { generation, servers: 4, ideal, window });
+    }
+    capacity.glance(Nanos::from(generation), true);
+    capacity.interrupted = false;
     capacity.observe(&Observation { generation, servers: 4, ideal, window });
 }
 
@@ -69,4 +75,30 @@ fn slow_clients_are_no_queue() {
     // 1,000 in flight, but nobody waits for us.
     see(&mut capacity, 1, 200.0, &second(100, 10 * SECOND, 10 * SECOND - 20 * MS));
     assert_eq!(capacity.rate(), 200.0);
+}
+
+#[test]
+fn a_second_in_which_the_engine_stood_still_is_no_measurement() {
+    let mut capacity = Capacity::default();
+    see(&mut capacity, 1, 0.0, &second(100, 200 * MS, Duration::ZERO));
+    let queue = second(10, 2 * SECOND, Duration::ZERO);
+    let mut during = |engine, moves| {
+        capacity.glance(engine, moves);
+        capacity.observe(&Observation { generation: 1, servers: 4, ideal: 0.0, window: &queue });
+        capacity.rate()
+    };
+    assert_eq!(during(1, false), 100.0, "it does not move");
+    assert_eq!(during(0, false), 100.0, "it is gone");
+    assert_eq!(during(2, true), 100.0, "another one has come");
+    assert_eq!(during(2, true), 55.0, "that one is slower");
+}
+
+#[test]
+fn the_second_in_which_another_model_came_is_no_measurement() {
+    let mut capacity = Capacity::default();
+    see(&mut capacity, 1, 0.0, &second(100, 200 * MS, Duration::ZERO));
+    capacity.glance(1, true);
+    let window = second(10, 2 * SECOND, Duration::ZERO);
+    capacity.observe(&Observation { generation: 2, servers: 4, ideal: 300.0, window: &window });
+    assert_eq!(capacity.rate(), 300.0, "the new engine's word");
 }

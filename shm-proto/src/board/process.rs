@@ -171,6 +171,11 @@ impl Process<'_> {
         self.block.pid.load(Relaxed)
     }
 
+    /// When it started.
+    pub fn started(&self) -> Nanos {
+        self.block.started.load(Relaxed)
+    }
+
     /// Its last sign of life.
     pub fn heartbeat(&self) -> Nanos {
         self.block.heartbeat.load(Relaxed)

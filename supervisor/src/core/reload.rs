@@ -22,7 +22,7 @@ use tracing::Level;
 #[derive(Default)]
 pub struct Reload {
     /// One more was asked for meanwhile.
-    wanted: bool,
+    pub(super) wanted: bool,
     /// An upgrade was.
     pub(super) upgrade_wanted: bool,
     stage: Stage,

@@ -3,11 +3,18 @@
 //! Here only the first half is decided. The other half is the new program's ordinary start, with children of the old one
 //! beside it; the driver lets those drain when the start succeeds, and goes back when it does not.
 
-use super::event::{Action, State};
+use super::event::{Action, Signal, State};
 use super::{Phase, Supervisor};
 use tracing::Level;
 
 impl Supervisor {
+    /// The changes that were asked for and wait for the one that is under way.
+    pub fn postponed(&self) -> impl Iterator<Item = Signal> {
+        let reload = self.reload.wanted.then_some(Signal::Hup);
+        let upgrade = self.reload.upgrade_wanted.then_some(Signal::Usr2);
+        reload.into_iter().chain(upgrade)
+    }
+
     pub(super) fn upgrade_wanted(&mut self) {
         self.reload.upgrade_wanted = true;
         if self.phase == Phase::Starting {

@@ -555,6 +555,16 @@ fn changes_wait_for_each_other() {
 }
 
 #[test]
+fn what_waits_for_an_upgrade_is_handed_over_with_it() {
+    let (mut supervisor, mut now) = (Supervisor::new(settings(1), 1), Instant::now());
+    play(&mut supervisor, &mut now, &READY);
+    play(&mut supervisor, &mut now, &[("USR2", "RELOADING; check program")]);
+    assert_eq!(supervisor.postponed().count(), 0);
+    play(&mut supervisor, &mut now, &[("USR2", ""), ("HUP", ""), ("program good", "hand over")]);
+    assert_eq!(supervisor.postponed().collect::<Vec<_>>(), [Signal::Hup, Signal::Usr2]);
+}
+
+#[test]
 fn a_service_that_is_not_ready_does_not_hand_over() {
     check_ready(&[
         ("USR2", "RELOADING; check program"),

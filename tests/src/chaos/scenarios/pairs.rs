@@ -46,8 +46,7 @@ impl Fault {
         }
     }
 
-    /// Whether the engine stands still in it. What waits meanwhile may be more than the service lets in; and one that stands still while an
-    /// upgrade hands over is not replaced: what it holds is told so.
+    /// Whether the engine stands still in it. One that does so while an upgrade hands over is not replaced: what it holds is told so.
     fn stops_an_engine(self) -> bool {
         matches!(self, Self::HangEngine | Self::PauseEngine)
     }
@@ -72,16 +71,15 @@ pub fn random_pairs(plan: &Plan) -> Report {
     let rest = Rest::of(&service);
     let generator = Generator::start(service.address(), Pace::Open(rate));
     let mut chance = fastrand::Rng::with_seed(plan.seed);
-    let (begun, mut pairs, mut lethal, mut still, mut stalled) = (Instant::now(), 0, 0, 0, 0);
+    let (begun, mut pairs, mut lethal, mut stalled) = (Instant::now(), 0, 0, 0);
     while begun.elapsed() < plan.duration || pairs == 0 {
         let faults = [Fault::draw(&mut chance), Fault::draw(&mut chance)];
         let apart = Duration::from_millis(chance.u64(..400));
         let seed = chance.u64(..);
         println!("  {:7.1} s: {faults:?}, {} ms apart", begun.elapsed().as_secs_f64(), apart.as_millis());
         lethal += u32::from(faults.iter().all(|fault| fault.ends_an_engine()));
-        let stops = faults.iter().any(|fault| fault.stops_an_engine());
-        still += u32::from(stops);
-        stalled += u32::from(stops && faults.contains(&Fault::Upgrade));
+        stalled +=
+            u32::from(faults.contains(&Fault::Upgrade) && faults.iter().any(|fault| fault.stops_an_engine()));
         std::thread::scope(|scope| {
             for (k, fault) in faults.into_iter().enumerate() {
                 let (service, generator) = (&service, &generator);
@@ -110,10 +108,7 @@ pub fn random_pairs(plan: &Plan) -> Report {
         books.problems.len() == poison + unfinished,
         format!("{} problems, such as {:?}", books.problems.len(), books.problems.first()),
     );
-    report.must(
-        books.refused.is_empty() || still > 0,
-        format!("{} requests were refused, and no engine stood still", books.refused.len()),
-    );
+    report.must(books.refused.is_empty(), format!("{} requests were refused", books.refused.len()));
     report.must(
         unfinished == 0 || stalled > 0,
         format!("{unfinished} requests were told that the service stops, and no engine stood still during an upgrade"),
