@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use vision::decode::{Limits, decode_into};
+use vision::decode::{Buffers, Limits, decode_reduced};
 use vision::model::Task;
 use vision::picture::Picture;
 use vision::postprocess::{Options, classes, detections};
-use vision::preprocess::{Scratch, write_tensor};
+use vision::preprocess::{Scratch, wanted, write_tensor_of};
 use vision::tensor::TensorView;
 
 /// A model that is loaded into this process.
@@ -155,6 +155,7 @@ impl Floor {
             floor: self,
             part,
             picture: Picture::default(),
+            buffers: Buffers::default(),
             scratch: Scratch::new(),
             input,
             outputs: plan.outputs.iter().map(|port| Buffer::new(port.bytes())).collect(),
@@ -167,6 +168,7 @@ struct Worker<'a> {
     floor: &'a Floor,
     part: Part,
     picture: Picture,
+    buffers: Buffers,
     scratch: Scratch,
     input: Buffer,
     outputs: Vec<Buffer>,
@@ -187,11 +189,13 @@ impl Worker<'_> {
             millis
         };
         if self.part == Part::Job {
-            decode_into(&self.floor.bytes, &Limits::default(), &mut self.picture)
+            let wanted = |width, height| wanted(width, height, &spec.input);
+            let (bytes, limits) = (&self.floor.bytes, Limits::default());
+            let extent = decode_reduced(bytes, &limits, &wanted, &mut self.buffers, &mut self.picture)
                 .map_err(BenchError::usage)?;
             steps.decode = lap();
             let out = self.input.bytes_mut();
-            let placed = write_tensor(&self.picture, &spec.input, &mut self.scratch, out);
+            let placed = write_tensor_of(&self.picture, &extent, &spec.input, &mut self.scratch, out);
             placement = Some(placed.map_err(BenchError::failed)?);
             steps.preprocess = lap();
         }

@@ -11,7 +11,7 @@ use shm_proto::clock::Nanos;
 use std::time::Duration;
 
 /// Share of `rt_target` that is planned for; the rest is for what varies.
-const PLANNED: f64 = 0.8;
+const PLANNED: f64 = 0.7;
 /// However slow the service is, as many may come at once: fewer would be no queue at all.
 const FEWEST: u32 = 16;
 /// Weight of the newest measurement.

@@ -61,6 +61,16 @@ fn letterbox(bencher: Bencher, kind: &str) {
     bencher.bench_local(|| write_tensor(black_box(&picture), &input, &mut scratch, &mut out));
 }
 
+/// A picture much smaller than the input.
+#[divan::bench]
+fn letterbox_64(bencher: Bencher) {
+    let input = input(Element::F32, Layout::Nchw);
+    let rgb = picture().rgb[..64 * 64 * 3].to_vec();
+    let (picture, mut scratch, mut out) =
+        (Picture { width: 64, height: 64, rgb }, Scratch::new(), vec![0; input.bytes()]);
+    bencher.bench_local(|| write_tensor(black_box(&picture), &input, &mut scratch, &mut out));
+}
+
 /// YOLOX's outputs at 416: one row a cell of three grids, of which `found` are above the threshold, each on a box of its
 /// own or all on few, so that suppression has to look at them.
 #[divan::bench(args = [0, 10, 100, 1000])]

@@ -36,8 +36,8 @@ fn the_limit_is_what_can_be_answered_in_time() {
     // 100 a second that took 200 ms each: 20 in service for 4 that are worked on.
     see(&mut capacity, 1, 500.0, &second(100, 200 * MS, Duration::ZERO));
     assert_eq!(capacity.rate(), 100.0);
-    assert_eq!(capacity.limit(SECOND, 256), 80);
-    assert_eq!(capacity.limit(2 * SECOND, 256), 160);
+    assert_eq!(capacity.limit(SECOND, 256), 70);
+    assert_eq!(capacity.limit(2 * SECOND, 256), 140);
     assert_eq!(capacity.limit(2 * SECOND, 100), 100, "never more than allowed");
     assert_eq!(capacity.limit(10 * MS, 256), FEWEST);
     assert_eq!(capacity.limit(Duration::ZERO, 256), 256, "no promise, no limit");
