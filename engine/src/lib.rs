@@ -1,8 +1,8 @@
 //! The engine: the one process that loads ONNX Runtime and the model. It knows tensors, never pictures or HTTP.
 //!
 //! ```text
-//! config ─▶ runtime ─▶ session ─▶ probe ─▶ model ─▶ lanes ─▶ ort_run
-//!           find lib   load file  shapes   facts    threads  batch, in place, in the arena
+//! config ─▶ runtime ─▶ session ─▶ probe ─▶ model ─▶ lanes ──▶ pixels ──▶ ort_run
+//!           find lib   load file  shapes   facts    threads  to numbers  batch, answers in place, in the arena
 //!                                                     └▶ sim (in its place: an accelerator that is not there)
 //! ```
 //!
@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod lanes;
 pub mod model;
 pub mod ort_run;
+pub mod pixels;
 pub mod probe;
 mod role;
 pub mod runtime;

@@ -6,6 +6,7 @@
 use crate::config::{Config, Curve, Device, ModelConfig, Point, SimConfig};
 use crate::error::EngineError;
 use crate::ort_run::{Buffer, RunError, Runner, Width};
+use crate::pixels::Pixels;
 use crate::probe;
 use crate::runtime::Runtime;
 use crate::session::{self, Override, Threads, model_error};
@@ -17,6 +18,7 @@ use shm_proto::clock::Nanos;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vision::model::{ModelFacts, ModelSpec, OutputFacts, RawModel, Sidecar, parse_labels};
+use vision::tensor::Element;
 
 /// Runs that are compared to learn what one costs: the shortest counts, since whatever else the machine does only
 /// makes them longer.
@@ -41,6 +43,8 @@ pub struct Model {
     pub raw: RawModel,
     /// Runs it; shared by the lanes.
     pub runner: Runner,
+    /// Makes the numbers of what lies in a seat, where the frontends do not.
+    pub pixels: Option<Pixels>,
     /// What runs of either width take, where there are two.
     pub widths: Option<Widths>,
     /// What runs in its place when the device is simulated.
@@ -103,7 +107,11 @@ impl Model {
             Some(sidecar.samples.as_ref()?.iter().map(|name| beside(path, name)).collect())
         });
         let samples = samples.unwrap_or_else(|| golden.clone().into_iter().collect());
+        // An accelerator copies the seat to its own memory, without a lane's help.
+        let numbers = spec.input.element == Element::F32 && !matches!(config.device, Device::Cuda(_));
+        let pixels = numbers.then(|| Pixels::new(&spec.input, max_batch));
         let facts = ModelFacts {
+            seat: if numbers { spec.input.pixels() } else { spec.input.clone() },
             spec,
             outputs: output_facts.collect(),
             version,
@@ -122,8 +130,16 @@ impl Model {
             runner.set_wide(Some(wide));
         }
         let sidecar = sidecar.map(|(path, _)| path);
-        let mut model =
-            Self { facts, raw, runner, widths: None, simulation: None, sidecar, load_time: begun.elapsed() };
+        let mut model = Self {
+            facts,
+            raw,
+            runner,
+            pixels,
+            widths: None,
+            simulation: None,
+            sidecar,
+            load_time: begun.elapsed(),
+        };
         model.choose_width().map_err(failed)?;
         if config.device == Device::Sim {
             model.simulation = Some(model.simulate(&config.sim).map_err(failed)?);
@@ -177,7 +193,7 @@ impl Model {
         Ok(Simulation::new(Curve::new(points, config.speedup), each.collect(), self.facts.lanes))
     }
 
-    /// Runs a batch for a lane, `submitted` at the latest then. As [`Runner::run_as`].
+    /// Runs a batch for a lane, `submitted` at the latest then, on what the seats hold. As [`Runner::run_as`].
     ///
     /// # Errors
     /// As [`Runner::run_as`].
@@ -188,12 +204,15 @@ impl Model {
         input: &[u8],
         outputs: &mut [&mut [u8]],
     ) -> Result<u64, RunError> {
-        match &self.simulation {
-            Some(simulation) => {
+        match (&self.simulation, &self.pixels) {
+            (Some(simulation), _) => {
                 simulation.run(turn.lane, turn.submitted, images, outputs);
                 Ok(0)
             }
-            None => self.runner.run_as(turn.width, images, input, outputs),
+            (None, Some(pixels)) => {
+                pixels.normalised(input, |input| self.runner.run_as(turn.width, images, input, outputs))
+            }
+            (None, None) => self.runner.run_as(turn.width, images, input, outputs),
         }
     }
 

@@ -251,10 +251,10 @@ fn announce(model: &Model) -> Result<FromChild, EngineError> {
     })
 }
 
-/// Bytes of one image's input and outputs.
+/// Bytes of one image's input and outputs in a seat.
 fn sizes(model: &Model) -> (u64, Vec<u64>) {
     let plan = model.runner.plan();
-    (plan.input.bytes() as u64, plan.outputs.iter().map(|port| port.bytes() as u64).collect())
+    (model.facts.seat.bytes() as u64, plan.outputs.iter().map(|port| port.bytes() as u64).collect())
 }
 
 fn report(model: &Model) {

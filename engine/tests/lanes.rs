@@ -10,7 +10,7 @@ use shm_proto::board::Counter;
 #[test]
 fn concurrent_lanes_never_mix_up_images() {
     let config = Config { lanes: 4, max_batch: 3, ..Config::default() };
-    let mut served = Served::new(load(&config, &asset("yolov8.onnx")), 16);
+    let mut served = Served::in_place(load(&config, &asset("yolov8.onnx")), 16);
     served.start();
     let colours: Vec<Vec<u8>> = [RED, GREEN, BLUE].map(|rgb| colour(&served.model, rgb)).into();
     let expected: Vec<_> = colours.iter().map(|input| reference(&served.model, 1, input)).collect();
@@ -38,7 +38,7 @@ fn concurrent_lanes_never_mix_up_images() {
 #[test]
 fn a_failing_image_fails_alone() {
     let config = Config { lanes: 1, max_batch: 4, ..Config::default() };
-    let mut served = Served::new(load(&config, &asset("fail.onnx")), 8);
+    let mut served = Served::in_place(load(&config, &asset("fail.onnx")), 8);
     let colours = [BLUE, RED, GREEN, BLUE];
     let submitted: Vec<_> = colours.iter().map(|rgb| served.submit(&colour(&served.model, *rgb))).collect();
     served.start();
@@ -55,7 +55,7 @@ fn a_failing_image_fails_alone() {
 #[test]
 fn a_batch_axis_that_the_file_fixes_is_filled_up_in_private_memory() {
     let config = Config { lanes: 1, ..Config::default() };
-    let mut served = Served::new(load(&config, &asset("batch4.onnx")), 8);
+    let mut served = Served::in_place(load(&config, &asset("batch4.onnx")), 8);
     assert_eq!(served.model.facts.max_batch, 4);
     served.start();
     let whole = [BLUE, RED, GREEN, BLUE].map(|rgb| colour(&served.model, rgb)).concat();
@@ -71,7 +71,7 @@ fn a_batch_axis_that_the_file_fixes_is_filled_up_in_private_memory() {
 
 #[test]
 fn not_a_number_is_an_answer_that_the_frontend_judges() {
-    let mut served = Served::new(load(&Config { lanes: 1, ..Config::default() }, &asset("nan.onnx")), 2);
+    let mut served = Served::in_place(load(&Config { lanes: 1, ..Config::default() }, &asset("nan.onnx")), 2);
     served.start();
     let answer = served.answer(served.submit(&colour(&served.model, RED)));
     assert_eq!(answer.outcome(), Outcome::Done);

@@ -1,4 +1,5 @@
-//! Proof that no tensor is copied: what ONNX Runtime reads and writes lies in the arena, at the seat's own place.
+//! Proof that no tensor is copied where the seats hold what the model reads: what ONNX Runtime reads and writes lies in the arena, at
+//! the seat's own place.
 
 mod common;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 fn the_runtime_reads_and_writes_the_seats_themselves() {
     for (name, max_batch) in [("yolov8.onnx", 1), ("yolov8.onnx", 4), ("batch4.onnx", 4), ("ssd.onnx", 2)] {
         let config = Config { lanes: 1, max_batch, ..Config::default() };
-        let mut served = Served::new(load(&config, &asset(name)), 8);
+        let mut served = Served::in_place(load(&config, &asset(name)), 8);
         assert_eq!(served.model.facts.max_batch, max_batch, "{name}");
 
         // All submitted before the lane starts, so that they make up whole batches.
@@ -78,7 +79,7 @@ fn the_runtime_reads_and_writes_the_seats_themselves() {
 #[test]
 fn tensors_are_made_once_a_place() {
     let config = Config { lanes: 2, ..Config::default() };
-    let mut served = Served::new(load(&config, &asset("yolov8.onnx")), 2);
+    let mut served = Served::in_place(load(&config, &asset("yolov8.onnx")), 2);
     served.start();
     let input = colour(&served.model, GREEN);
     for _ in 0..20 {

@@ -309,7 +309,7 @@ pub(crate) fn attach(
 
 /// Whether tensors as described fit into seats of these sizes.
 fn fits(facts: &ModelFacts, geometry: &Geometry) -> Result<(), RunError> {
-    let input = facts.spec.input.bytes() as u64;
+    let input = facts.seat.bytes() as u64;
     if input != geometry.input_bytes {
         return Err(RunError::Misfit(format!(
             "an input of {input} bytes in a seat of {}",

@@ -235,7 +235,7 @@ impl Errand {
         }
         let mut picture = std::mem::take(&mut bench.spare);
         let images = &self.service.config.images;
-        let input = &self.attached.facts.spec.input;
+        let input = &self.attached.facts.seat;
         // A picture that is wanted back is wanted whole.
         let is_whole = self.keep || !images.reduce;
         let wanted = |width, height| if is_whole { Wanted::Whole } else { wanted(width, height, input) };
@@ -265,7 +265,7 @@ impl Decoded {
             return bench.keep(picture);
         }
         errand.marks.writing = clock::now();
-        let input = &errand.attached.facts.spec.input;
+        let input = &errand.attached.facts.seat;
         let placement = match write_tensor_of(&picture, &extent, input, &mut bench.scratch, seat.input_mut())
         {
             Ok(placement) => placement,

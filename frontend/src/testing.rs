@@ -41,24 +41,26 @@ pub enum Engine {
 
 /// A detector with an 8×8 input that stretches, and room for two boxes.
 pub fn facts() -> ModelFacts {
+    let input = InputSpec {
+        name: "x".into(),
+        width: 8,
+        height: 8,
+        channels: Channels::Rgb,
+        layout: Layout::Nhwc,
+        element: Element::U8,
+        resize: Resize::Stretch,
+        filter: Filter::Bilinear,
+        fill: 0,
+        scale: 1.0,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
     ModelFacts {
+        seat: input.clone(),
         spec: ModelSpec {
             name: "boxes".into(),
             task: Task::Detect,
-            input: InputSpec {
-                name: "x".into(),
-                width: 8,
-                height: 8,
-                channels: Channels::Rgb,
-                layout: Layout::Nhwc,
-                element: Element::U8,
-                resize: Resize::Stretch,
-                filter: Filter::Bilinear,
-                fill: 0,
-                scale: 1.0,
-                mean: [0.0; 3],
-                std: [1.0; 3],
-            },
+            input: input.clone(),
             decoder: Decoder::EndToEnd,
             labels: vec!["cat".into(), "dog".into()],
             score: 0.5,
@@ -224,7 +226,7 @@ fn geometry(seats: u32) -> Geometry {
     Geometry {
         seats,
         frontends: 1,
-        input_bytes: facts.spec.input.bytes() as u64,
+        input_bytes: facts.seat.bytes() as u64,
         output_bytes: facts.outputs.iter().map(|output| output.bytes() as u64).collect(),
     }
 }

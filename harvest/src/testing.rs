@@ -33,24 +33,26 @@ pub fn png(seed: u64) -> Vec<u8> {
 
 /// Facts of a detector of cats and dogs.
 pub fn facts() -> Arc<ModelFacts> {
+    let input = InputSpec {
+        name: "x".into(),
+        width: 8,
+        height: 8,
+        channels: Channels::Rgb,
+        layout: Layout::Nhwc,
+        element: Element::U8,
+        resize: Resize::Stretch,
+        filter: Filter::Bilinear,
+        fill: 0,
+        scale: 1.0,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
     Arc::new(ModelFacts {
+        seat: input.clone(),
         spec: ModelSpec {
             name: "pets".into(),
             task: Task::Detect,
-            input: InputSpec {
-                name: "x".into(),
-                width: 8,
-                height: 8,
-                channels: Channels::Rgb,
-                layout: Layout::Nhwc,
-                element: Element::U8,
-                resize: Resize::Stretch,
-                filter: Filter::Bilinear,
-                fill: 0,
-                scale: 1.0,
-                mean: [0.0; 3],
-                std: [1.0; 3],
-            },
+            input: input.clone(),
             decoder: Decoder::EndToEnd,
             labels: vec!["cat".into(), "dog".into()],
             score: 0.5,

@@ -9,7 +9,7 @@ use vision::model::{
 };
 use vision::picture::Picture;
 use vision::postprocess::{Options, detections};
-use vision::preprocess::{Placement, Scratch, write_tensor};
+use vision::preprocess::{Placement, Scratch, normalise, write_tensor};
 use vision::tensor::{Element, TensorInfo, TensorView};
 
 /// A photograph of the repository.
@@ -50,15 +50,27 @@ fn decode_jpeg(bencher: Bencher) {
     bencher.bench_local(|| decode_into(black_box(SAMPLE), &Limits::default(), &mut kept));
 }
 
-#[divan::bench(args = ["f32 planes", "f16 planes", "u8 interleaved"])]
+#[divan::bench(args = ["f32 planes", "f16 planes", "u8 planes", "u8 interleaved"])]
 fn letterbox(bencher: Bencher, kind: &str) {
     let input = match kind {
         "f32 planes" => input(Element::F32, Layout::Nchw),
         "f16 planes" => input(Element::F16, Layout::Nchw),
+        "u8 planes" => input(Element::U8, Layout::Nchw),
         _ => input(Element::U8, Layout::Nhwc),
     };
     let (picture, mut scratch, mut out) = (picture(), Scratch::new(), vec![0; input.bytes()]);
     bencher.bench_local(|| write_tensor(black_box(&picture), &input, &mut scratch, &mut out));
+}
+
+/// Pixels to numbers, as a lane makes them.
+#[divan::bench(args = [false, true])]
+fn numbers(bencher: Bencher, shifted: bool) {
+    let mut input = input(Element::F32, Layout::Nchw);
+    if shifted {
+        (input.mean, input.std) = ([0.5; 3], [0.25; 3]);
+    }
+    let (pixels, mut out) = (vec![7; input.pixels().bytes()], vec![0; input.bytes()]);
+    bencher.bench_local(|| normalise(black_box(&pixels), &input, &mut out));
 }
 
 /// A picture much smaller than the input.

@@ -128,6 +128,19 @@ pub fn write_tensor_of(
     Ok(plan.placement)
 }
 
+/// Makes the numbers of single precision that `input` asks for of tensors that were written for its [`InputSpec::pixels`]: to the last
+/// bit what [`write_tensor`] would have written at once. `pixels` and `out` hold the same number of images.
+///
+/// # Panics
+/// When the lengths do not match, or `input` is not of single precision.
+pub fn normalise(pixels: &[u8], input: &InputSpec, out: &mut [u8]) {
+    assert!(
+        input.element == Element::F32 && out.len() == 4 * pixels.len(),
+        "a byte becomes a number of four"
+    );
+    fill::normalise(pixels, input, out);
+}
+
 /// What is wanted of a picture of `width × height` to be resized for `input`. For a filter of two taps, the lines that it reads,
 /// so that the tensor is what the whole picture would make it. For one that averages, the picture averaged, at least twice as
 /// large as what the input takes of it. All of a picture that is not much larger than the input: decoding it is quicker so.

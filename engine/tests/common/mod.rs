@@ -52,13 +52,20 @@ pub struct Served {
 static SERVED: AtomicU32 = AtomicU32::new(0);
 
 impl Served {
+    /// As [`Served::new`], with seats that hold what the model reads, as on an accelerator.
+    pub fn in_place(mut model: Model, seats: u32) -> Self {
+        model.pixels = None;
+        model.facts.seat = model.facts.spec.input.clone();
+        Self::new(model, seats)
+    }
+
     /// An arena of `seats`; lanes run once [`Served::start`] was called.
     pub fn new(model: Model, seats: u32) -> Self {
         let plan = model.runner.plan();
         let geometry = Geometry {
             seats,
             frontends: 1,
-            input_bytes: plan.input.bytes() as u64,
+            input_bytes: model.facts.seat.bytes() as u64,
             output_bytes: plan.outputs.iter().map(|port| port.bytes() as u64).collect(),
         };
         let fd = arena::create(&geometry, 1).unwrap();

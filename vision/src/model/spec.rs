@@ -127,6 +127,11 @@ impl InputSpec {
         }
     }
 
+    /// The same before pixels become numbers: a byte each, as they are.
+    pub fn pixels(&self) -> Self {
+        Self { element: Element::U8, scale: 1.0, mean: [0.0; 3], std: [1.0; 3], ..self.clone() }
+    }
+
     /// Bytes of one image's tensor.
     pub const fn bytes(&self) -> usize {
         self.width as usize * self.height as usize * self.channel_count() * self.element.bytes()
@@ -290,6 +295,8 @@ impl OutputFacts {
 pub struct ModelFacts {
     /// How to fill the input and read the outputs.
     pub spec: ModelSpec,
+    /// What the input is in shared memory: the model's own, or [`InputSpec::pixels`] of it, which the engine normalises.
+    pub seat: InputSpec,
     /// The outputs, in the graph's order.
     pub outputs: Vec<OutputFacts>,
     /// SHA-256 of the model file, in hexadecimal.

@@ -187,11 +187,15 @@ mod tests {
         let turned = Picture {
             width: 9,
             height: 7,
-            rgb: (0..7).flat_map(|x| (0..9).map(move |y| (y * 7 + x) * 3)).flat_map(|at| picture.rgb[at..at + 3].to_vec()).collect(),
+            rgb: (0..7)
+                .flat_map(|x| (0..9).map(move |y| (y * 7 + x) * 3))
+                .flat_map(|at| picture.rgb[at..at + 3].to_vec())
+                .collect(),
         };
         let made = |picture: &Picture, width: u32, height: u32| {
             let mut out = vec![0; (width * height * 3) as usize];
-            let source = Source { left: 0.0, top: 0.0, width: picture.width.into(), height: picture.height.into() };
+            let source =
+                Source { left: 0.0, top: 0.0, width: picture.width.into(), height: picture.height.into() };
             let target = Target { left: 0, top: 0, width, height };
             resize(picture, &Extent::whole(picture), &source, &target, &mut Lines::default(), &mut out);
             out

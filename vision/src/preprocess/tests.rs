@@ -1,7 +1,7 @@
 //! Geometry, values, layouts and the promise that every byte is written.
 
 use super::geometry::{Plan, Target};
-use super::{PreprocessError, Scratch, write_tensor};
+use super::{PreprocessError, Scratch, normalise, write_tensor};
 use crate::model::{Anchor, Channels, Filter, InputSpec, Layout, Resize};
 use crate::picture::Picture;
 use crate::tensor::Element;
@@ -320,5 +320,32 @@ proptest! {
         prop_assert!(plan.source.width > 0.0 && plan.source.height > 0.0);
         prop_assert!(plan.target.width > 0 && plan.target.left + plan.target.width <= spec.width);
         prop_assert!(plan.target.height > 0 && plan.target.top + plan.target.height <= spec.height);
+    }
+}
+
+/// In every layout, with and without a shift.
+#[test]
+fn pixels_that_are_normalised_later_are_the_same_numbers() {
+    let picture = noise(50, 31);
+    for channels in [Channels::Rgb, Channels::Bgr, Channels::Gray] {
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            for (scale, mean, std) in [
+                (1.0, [0.0; 3], [1.0; 3]),
+                (1.0 / 255.0, [0.0; 3], [1.0; 3]),
+                (1.0 / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            ] {
+                let input = InputSpec { channels, layout, scale, mean, std, ..input(37, 29, CENTER) };
+                let mut scratch = Scratch::new();
+                let (mut at_once, mut pixels) = (vec![1; input.bytes()], vec![2; input.pixels().bytes()]);
+                let placed = write_tensor(&picture, &input, &mut scratch, &mut at_once).expect("a tensor");
+                let same =
+                    write_tensor(&picture, &input.pixels(), &mut scratch, &mut pixels).expect("pixels");
+                assert_eq!(placed, same);
+                // Two images, as in a batch.
+                let (twice, mut later) = (pixels.repeat(2), vec![3; 2 * input.bytes()]);
+                normalise(&twice, &input, &mut later);
+                assert!(later == at_once.repeat(2), "{channels:?} {layout:?} {mean:?}");
+            }
+        }
     }
 }
