@@ -132,6 +132,11 @@ impl InputSpec {
         Self { element: Element::U8, scale: 1.0, mean: [0.0; 3], std: [1.0; 3], ..self.clone() }
     }
 
+    /// Whether it takes pixels as they are.
+    pub fn is_pixels(&self) -> bool {
+        (self.element, self.scale, self.mean, self.std) == (Element::U8, 1.0, [0.0; 3], [1.0; 3])
+    }
+
     /// Bytes of one image's tensor.
     pub const fn bytes(&self) -> usize {
         self.width as usize * self.height as usize * self.channel_count() * self.element.bytes()
