@@ -7,12 +7,13 @@ mod arenas;
 mod former;
 mod process;
 mod roll_call;
+mod signals;
 mod standing;
 mod trial;
 
 use crate::config::{self, Config, Sources};
 use crate::core::child::{ChildId, Kind};
-use crate::core::event::{Action, Ending, Event, Exit, Force, Notice, Order, Signal, State};
+use crate::core::event::{Action, Ending, Event, Exit, Force, Notice, Order, State};
 use crate::core::pulse::Pulses;
 use crate::core::{LAST_CALL, Phase, Supervisor};
 use crate::handover::{self, Former, Handover};
@@ -22,9 +23,8 @@ use crate::systemd;
 use arenas::Arenas;
 use former::Predecessor;
 use nix::errno::Errno;
-use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal as Number, kill, raise};
+use nix::sys::signal::{Signal as Number, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use process::Process;
@@ -48,17 +48,6 @@ use trial::Trial;
 const TICK: Duration = Duration::from_millis(250);
 /// How far a start or a stop is extended at each tick, while systemd waits for it.
 const EXTENSION: Duration = Duration::from_secs(10);
-const SIGNALS: [libc::c_int; 6] =
-    [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHLD];
-/// What those ask of the core.
-const MEANINGS: [(Number, Signal); 5] = [
-    (Number::SIGTERM, Signal::Term),
-    (Number::SIGINT, Signal::Int),
-    (Number::SIGHUP, Signal::Hup),
-    (Number::SIGUSR1, Signal::Usr1),
-    (Number::SIGUSR2, Signal::Usr2),
-];
-
 /// What the driver is made of.
 pub struct Parts {
     /// Where the configuration came from, for reloads.
@@ -139,7 +128,7 @@ impl Driver {
         let Parts { sources, config, board, listeners, passed, program, level, path, handover, heritage } =
             parts;
         let (read, write) = UnixStream::pair()?;
-        let signals = SignalDelivery::with_pipe(read, write, SignalOnly, SIGNALS)?;
+        let signals = SignalDelivery::with_pipe(read, write, SignalOnly, signals::HEARD)?;
         handover::hold_signals(false)?;
         let bells = Bells::create(u32::from(config.service.procs()))?;
         let copies = || bells.fds().map(|fd| fd.try_clone_to_owned()).collect::<std::io::Result<Vec<_>>>();
@@ -228,16 +217,6 @@ impl Driver {
             Err(error) => {
                 tracing::error!(%error, "poll failed");
                 std::thread::sleep(TICK); // never a busy loop, whatever is wrong
-            }
-        }
-    }
-
-    fn hear_signals(&mut self) {
-        let heard: Vec<libc::c_int> = self.signals.pending().collect();
-        for number in heard {
-            // SIGCHLD has done its work by ending the poll.
-            if let Some((_, signal)) = MEANINGS.iter().find(|(of, _)| *of as libc::c_int == number) {
-                self.feed(Event::Signal(*signal));
             }
         }
     }
@@ -532,19 +511,6 @@ impl Driver {
         let error = attempt().unwrap_or_else(|error| error);
         let _ = handover::hold_signals(false);
         error.to_string()
-    }
-
-    /// Whoever signals from now on is heard by the program that this process becomes, and so is what was heard and not
-    /// acted on: signals that wait outlive the exec.
-    fn leave_signals(&mut self) -> std::io::Result<()> {
-        handover::hold_signals(true)?;
-        let heard = self.signals.pending().map(Number::try_from).collect::<Result<Vec<_>, _>>()?;
-        let postponed = self.core.postponed();
-        let asked = postponed.filter_map(|of| MEANINGS.iter().find(|(_, meaning)| *meaning == of));
-        for number in heard.into_iter().chain(asked.map(|(number, _)| *number)) {
-            raise(number)?;
-        }
-        Ok(())
     }
 
     fn reload(&mut self) -> Event {

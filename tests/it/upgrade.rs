@@ -135,6 +135,18 @@ fn page(url: &str) -> Option<String> {
 }
 
 #[test]
+fn a_reload_that_is_asked_for_during_an_upgrade_is_done_by_the_new_program() {
+    let service = Service::start_copy(&with_model("yolov8"));
+    replace_by(&service, executable());
+    service.signal(Signal::SIGUSR2);
+    // The new program is being tried, which takes longer than a signal.
+    wait_for("the upgrade to begin", || (service.board().changes().begun == 1).then_some(()));
+    let output = run(&["reload", "--name", service.name(), "--timeout", "30s"]);
+    assert!(output.status.success(), "{}\n{}", errors(&output), service.log());
+    assert_eq!(service.board().changes().begun, 2, "{}", service.log());
+}
+
+#[test]
 fn the_identity_and_the_operators_door_stay() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("an identity");
     let folder = tempfile::tempdir().expect("a folder");
