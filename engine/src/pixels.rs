@@ -1,7 +1,7 @@
 //! From pixels as they lie in a seat to the numbers that a model reads.
 //!
 //! A model of single precision takes four bytes a pixel. A seat holds one, and the lane makes the numbers when it runs, in memory
-//! of its own that it uses again and again: what travels from a frontend's core to the lane's is a quarter, and so are the seats. On an
+//! of its own that it uses again and again: what travels from a frontend's core to the lane's is a quarter, and so are seats' inputs. On an
 //! accelerator, which reads the seat itself, the frontend writes the numbers.
 
 use crate::ort_run::Buffer;
