@@ -9,7 +9,7 @@
 
 use ort::AsPointer;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::Session;
+use ort::session::{RunOptions, Session};
 use ort::sys::{ONNXTensorElementDataType as Type, OrtValue};
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_void};
@@ -205,6 +205,20 @@ impl Runner {
         self.call(width, &Bound::new(&self.plan, &self.memory, images, input, outputs)?, outputs)
     }
 
+    /// Runs every session once more, after which it gives back what it holds and does not use: the pieces that its first run took,
+    /// when nobody knew yet what a run needs. The next runs take that in one block. For sessions on the CPU.
+    pub fn shed(&self) -> Result<(), RunError> {
+        let failed = |error: ort::Error| RunError::Runtime(error.message().to_owned());
+        let mut options = RunOptions::new().map_err(failed)?;
+        options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(failed)?;
+        let images = self.plan.fixed_batch.unwrap_or(1);
+        let input = Buffer::new(images * self.plan.input.bytes());
+        for session in [Some(&self.session), self.wide.as_ref()].into_iter().flatten() {
+            run_freely(session, &self.plan.input, images, input.bytes(), Some(&options))?;
+        }
+        Ok(())
+    }
+
     /// Where the kept tensors' data lie, asked back from the runtime.
     pub fn bound(&self) -> Result<Vec<BoundTensor>, RunError> {
         let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
@@ -268,7 +282,7 @@ impl Runner {
         // SAFETY: `bound` was made over, or compared with, the slices that the caller holds until this returns
         // (`Bound::is_over`), so every tensor points to memory that is alive, that nobody writes (input) and that
         // is ours alone (outputs). `results` has one entry an output: ours, or null for the runtime to fill.
-        unsafe { invoke(session, &self.names, &bound.input, &mut results) }?;
+        unsafe { invoke(session, &self.names, &bound.input, &mut results, None) }?;
         // Owned before the first of them can fail, so that none is left behind.
         let fresh = |(result, value): (*mut OrtValue, &Option<Value>)| match value {
             Some(_) => None,
@@ -295,12 +309,22 @@ pub type Probed = (Option<Element>, Vec<usize>);
 ///
 /// Returns what every output came as, in the graph's order.
 pub fn probe(session: &Session, input: &Port, images: usize, bytes: &[u8]) -> Result<Vec<Probed>, RunError> {
+    run_freely(session, input, images, bytes, None)
+}
+
+fn run_freely(
+    session: &Session,
+    input: &Port,
+    images: usize,
+    bytes: &[u8],
+    options: Option<&RunOptions>,
+) -> Result<Vec<Probed>, RunError> {
     let memory = cpu_memory()?;
     let names = Names::new(&input.name, session.outputs().iter().map(ort::value::Outlet::name))?;
     let input = Value::over(&memory, input, images, bytes.as_ptr().cast_mut(), bytes.len())?;
     let mut results = vec![ptr::null_mut(); session.outputs().len()];
     // SAFETY: `bytes` is borrowed until this returns, and every result is null, for the runtime to fill.
-    unsafe { invoke(session, &names, &input, &mut results) }?;
+    unsafe { invoke(session, &names, &input, &mut results, options) }?;
     let values = results.into_iter().map(|result| NonNull::new(result).map(Value)).collect::<Vec<_>>();
     values
         .iter()
@@ -323,16 +347,17 @@ unsafe fn invoke(
     names: &Names,
     input: &Value,
     results: &mut [*mut OrtValue],
+    options: Option<&RunOptions>,
 ) -> Result<(), RunError> {
     assert_eq!(names.outputs.len(), results.len(), "one name an output");
     let given: Vec<bool> = results.iter().map(|result| !result.is_null()).collect();
-    // SAFETY: the session lives as long as `session`; the arrays are as long as said and outlive the call; `Run` is
+    // SAFETY: session and options live as long as their borrows; the arrays are as long as said and outlive the call; `Run` is
     // thread-safe by ONNX Runtime's contract (one session, several threads), never writes a graph's input and
     // keeps none of the pointers. Memory is the caller's promise.
     let status = unsafe {
         (ort::api().Run)(
             session.ptr().cast_mut(),
-            ptr::null(),
+            options.map_or(ptr::null(), AsPointer::ptr),
             [names.input.as_ptr()].as_ptr(),
             [input.ptr().cast_const()].as_ptr(),
             1,

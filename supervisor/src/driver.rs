@@ -6,18 +6,19 @@
 mod arenas;
 mod former;
 mod process;
+mod reload;
 mod roll_call;
 mod signals;
 mod standing;
 mod trial;
 
-use crate::config::{self, Config, Sources};
+use crate::config::{Config, Sources};
 use crate::core::child::{ChildId, Kind};
 use crate::core::event::{Action, Ending, Event, Exit, Force, Notice, Order, State};
 use crate::core::pulse::Pulses;
 use crate::core::{LAST_CALL, Phase, Supervisor};
 use crate::handover::{self, Former, Handover};
-use crate::logging::{self, LevelHandle};
+use crate::logging::LevelHandle;
 use crate::spawn::Program;
 use crate::systemd;
 use arenas::Arenas;
@@ -28,6 +29,7 @@ use nix::sys::signal::{Signal as Number, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use process::Process;
+use reload::Stamp;
 use roll_call::RollCall;
 use shm_proto::arena::Bells;
 use shm_proto::board::{Board, Heritage, ProcessState, ServiceState};
@@ -38,7 +40,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Level;
@@ -511,47 +513,6 @@ impl Driver {
         let error = attempt().unwrap_or_else(|error| error);
         let _ = handover::hold_signals(false);
         error.to_string()
-    }
-
-    fn reload(&mut self) -> Event {
-        match config::load(&self.sources) {
-            Ok(new) => {
-                let changes = config::changes(&self.config, &new);
-                let stamp = Stamp::of(&new.model);
-                let engine = !changes.engine.is_empty() || stamp != self.stamp;
-                let before = std::mem::replace(&mut self.stamp, stamp);
-                self.previous = Some((self.config.clone(), before));
-                self.take_over(new);
-                let frontends = !changes.frontends.is_empty();
-                Event::Reloaded { engine, frontends, restart: changes.restart }
-            }
-            Err(error) => Event::ReloadRefused { error: error.to_string() },
-        }
-    }
-
-    /// Takes over what a reload can change; the rest stays as the running engine and supervisor know it.
-    fn take_over(&mut self, new: Config) {
-        let standby = self.config.engine.standby;
-        self.config = Config { service: self.config.service.clone(), ..new };
-        self.config.engine.standby = standby;
-        if let Ok(filter) = logging::filter(&self.config.log.level) {
-            let _ = self.level.reload(filter); // fails only without a subscriber, which then logs nothing anyway
-        }
-    }
-}
-
-/// What tells whether the model's files were changed: length, time and number of each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp(Vec<Option<(u64, i64, i64, u64)>>);
-
-impl Stamp {
-    fn of(model: &engine::ModelConfig) -> Self {
-        let of = |path: &Path| {
-            use std::os::unix::fs::MetadataExt;
-            let data = std::fs::metadata(path).ok()?;
-            Some((data.len(), data.mtime(), data.mtime_nsec(), data.ino()))
-        };
-        Self(model.files().iter().map(|path| of(path)).collect())
     }
 }
 
