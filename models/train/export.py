@@ -3,8 +3,9 @@
 
     python export.py RUN/best.pt ../codes.onnx
 
-The file: input `images` float32 [N, 3, 352, 352], output `output0` float32 [N, 4 + classes, 2541], N is free;
-`names`, `stride`, `task` and `imgsz` in the metadata, as exporters of YOLO models write them.
+The file: input `images` float32 [N, 3, 384, 384], output `output0` float32 [N, 4 + classes, 3024], N is free;
+`names`, `stride`, `task` and `imgsz` in the metadata, as exporters of YOLO models write them. Weights are stored in half precision and
+reckoned with in single: normalisations are folded into the convolutions and the sums rounded first, so both sides have the same numbers.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import onnx
 import onnxruntime
 import torch
 
-from network import SIZE, STRIDES, Detector
+from network import SIZE, STRIDES, Conv, Detector
 from symbols import CLASSES
 
 
@@ -28,7 +29,7 @@ def main():
     options = options.parse_args()
     model = Detector()
     model.load_state_dict(torch.load(options.weights, map_location="cpu"))
-    model.eval()
+    model = rounded(model.eval())
     part = options.out.with_suffix(".part")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -38,12 +39,39 @@ def main():
     names = {i: name for i, name in enumerate(CLASSES)}
     about = {"task": "detect", "stride": str(max(STRIDES)), "names": repr(names), "imgsz": f"[{SIZE}, {SIZE}]", "license": "MIT OR Apache-2.0"}
     onnx.helper.set_model_props(graph, about)
-    graph.doc_string = "Locates machine-readable codes in photographs. See codes.md."
+    graph.doc_string = "Locates machine-readable codes in photographs. See README.md."
+    halve(graph.graph)
     graph.producer_name = "detectd/models/train"
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, part)
     part.rename(options.out)
     check(model, options.out)
+
+
+@torch.no_grad()
+def rounded(model):
+    """`model` with normalisations folded into convolutions and weights that half precision can hold."""
+    for block in model.modules():
+        if isinstance(block, Conv):
+            block[0], block[1] = torch.nn.utils.fusion.fuse_conv_bn_eval(block[0], block[1]), torch.nn.Identity()
+    for convolution in model.modules():
+        if isinstance(convolution, torch.nn.Conv2d):
+            convolution.weight.copy_(convolution.weight.half())
+    return model
+
+
+def halve(graph):
+    """Convolutions' weights as half precision, and what makes them single precision again when the model is loaded."""
+    kernels = {node.input[1] for node in graph.node if node.op_type == "Conv"}
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.name in kernels:
+            values, name = onnx.numpy_helper.to_array(tensor), tensor.name
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+            casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = casts + list(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
-"""The detector: a small convolutional network in the shape of YOLOv8, about 500,000 weights.
+"""The detector: a small convolutional network in the shape of YOLOv8, about 520,000 weights.
 
-Owns: layers, and how their outputs are read as boxes. Input float [N, 3, 352, 352], RGB in 0..1.
-Output of `forward` in eval mode: [N, 4 + classes, 2541] with cx, cy, w, h in input pixels and scores in 0..1.
+Owns: layers, and how their outputs are read as boxes. Input float [N, 3, 384, 384], RGB in 0..1.
+Output of `forward` in eval mode: [N, 4 + classes, 3024] with cx, cy, w, h in input pixels and scores in 0..1.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from symbols import CLASSES
 
-SIZE = 352
+SIZE = 384
 STRIDES = (8, 16, 32)
 BINS = 16  # a side's distance from its cell is a distribution over 0..15 strides
 
@@ -32,17 +32,20 @@ class Residual(nn.Module):
 
 
 class Split(nn.Module):
-    """Half of the channels through n residual blocks; all intermediate results are kept (C2f)."""
+    """Past and through n residual blocks `width` channels wide; all intermediate results are kept (C2f).
 
-    def __init__(self, i, o, n=1):
+    Two convolutions in place of one that is split: with widths of whole vectors (16) ONNX Runtime then never unpacks its blocks of channels.
+    """
+
+    def __init__(self, i, o, n=1, width=None):
         super().__init__()
-        self.half = o // 2
-        self.enter = Conv(i, o, 1)
-        self.blocks = nn.ModuleList(Residual(self.half) for _ in range(n))
-        self.leave = Conv(o + n * self.half, o, 1)
+        width = width or o // 2
+        self.past, self.enter = Conv(i, width, 1), Conv(i, width, 1)
+        self.blocks = nn.ModuleList(Residual(width) for _ in range(n))
+        self.leave = Conv((2 + n) * width, o, 1)
 
     def forward(self, x):
-        parts = list(self.enter(x).split(self.half, 1))
+        parts = [self.past(x), self.enter(x)]
         for block in self.blocks:
             parts.append(block(parts[-1]))
         return self.leave(torch.cat(parts, 1))
@@ -70,14 +73,14 @@ class Head(nn.Module):
         self.score = nn.Sequential(Conv(c, c, 3, 1, c), Conv(c, 32, 1), Conv(32, 32, 3, 1, 32), Conv(32, 32, 1), nn.Conv2d(32, classes, 1))
 
     def forward(self, x):
-        return torch.cat([self.box(x), self.score(x)], 1)
+        return self.box(x), self.score(x)
 
 
 class Detector(nn.Module):
     def __init__(self, classes=len(CLASSES), size=SIZE):
         super().__init__()
         self.classes, self.size = classes, size
-        self.stem = nn.Sequential(Conv(3, 8, 3, 2), Conv(8, 16, 3, 2), Split(16, 16))
+        self.stem = nn.Sequential(Conv(3, 16, 3, 2), Conv(16, 16, 3, 2), Split(16, 16, width=16))
         self.p3 = nn.Sequential(Conv(16, 32, 3, 2), Split(32, 32))
         self.p4 = nn.Sequential(Conv(32, 64, 3, 2), Split(64, 64, 2))
         self.p5 = nn.Sequential(Conv(64, 96, 3, 2), Split(96, 96), Pool(96))
@@ -97,6 +100,9 @@ class Detector(nn.Module):
         self.register_buffer("anchors", torch.cat(anchors), persistent=False)
         self.register_buffer("strides", torch.cat(strides), persistent=False)
         self.register_buffer("bins", torch.arange(BINS, dtype=torch.float32), persistent=False)
+        # Of each side's bins their sum, weighted by the distances they stand for, and as it is.
+        sums = torch.cat([torch.kron(torch.eye(4), self.bins), torch.kron(torch.eye(4), torch.ones(BINS))])
+        self.register_buffer("sums", sums[..., None, None], persistent=False)
 
     def features(self, x):
         p3 = self.p3(self.stem(x))
@@ -109,9 +115,8 @@ class Detector(nn.Module):
         return [head(n) for head, n in zip(self.heads, (n3, n4, n5))]
 
     def raw(self, x):
-        """Distances as logits [N, 2541, 4, BINS] and scores as logits [N, 2541, classes]."""
-        rows = torch.cat([f.flatten(2) for f in self.features(x)], 2).transpose(1, 2)
-        distances, scores = rows.split((4 * BINS, self.classes), 2)
+        """Distances as logits [N, 3024, 4, BINS] and scores as logits [N, 3024, classes]."""
+        distances, scores = (torch.cat([f.flatten(2) for f in scales], 2).transpose(1, 2) for scales in zip(*self.features(x)))
         return distances.unflatten(2, (4, BINS)), scores
 
     def boxes(self, distances):
@@ -120,7 +125,12 @@ class Detector(nn.Module):
         return torch.cat([self.anchors - d[..., :2], self.anchors + d[..., 2:]], -1)
 
     def forward(self, x):
-        distances, scores = self.raw(x)
-        boxes = self.boxes(distances) * self.strides
-        low, high = boxes.chunk(2, -1)
-        return torch.cat([(low + high) / 2, high - low, scores.sigmoid()], -1).transpose(1, 2)
+        """The same boxes from sums of exponentials, which are two cheap layers where softmax and mean are a tenth of ONNX Runtime's time."""
+        rows = []
+        for distances, scores in self.features(x):
+            rows.append(torch.cat([F.conv2d(distances.clamp(max=60).exp(), self.sums), scores], 1).flatten(2))
+        weighted, whole, scores = torch.cat(rows, 2).split((4, 4, self.classes), 1)
+        d = weighted / whole * self.strides.T
+        centre = self.anchors.T * self.strides.T
+        low, high = centre - d[:, :2], centre + d[:, 2:]
+        return torch.cat([(low + high) / 2, high - low, scores.sigmoid()], 1)

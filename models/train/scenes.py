@@ -3,6 +3,7 @@
 Owns: geometry and optics. `scene` gives one picture with the boxes of the codes in it.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 
 import patches
+from distractors import distractor
 from symbols import CLASSES
 
 SIZE = 416
@@ -23,7 +25,12 @@ _FOLDERS = [
     "/usr/share/games/supertuxkart/data/tracks",
 ]
 
-FAINT = 11  # a code whose grey values spread less than that (standard deviation) is not seen by anybody
+# A code is asked for when one can see that it is one, and which. Its grey values spread at least that far (standard deviation);
+FAINT = 11
+# where only its modules tell which it is, the view leaves them at least this part of patches.LEAST;
+SQUEEZED = {"qr_code": 0.8, "data_matrix": 0.8, "aztec": 0.8}
+# and of what was printed at least so much is left by light, lens, sensor and file (correlation).
+BLURRED = {"qr_code": 0.6, "data_matrix": 0.6, "aztec": 0.6, "pdf417": 0.4, "barcode": 0.2}
 
 
 @cache
@@ -209,9 +216,9 @@ def illuminate(rng, canvas):
     return canvas
 
 
-def occlude(rng, canvas, boxes):
+def occlude(rng, canvas, codes):
     """A finger, a thumb or a strip of tape over a small part of some code."""
-    for _, (x0, y0, x1, y1) in boxes:
+    for x0, y0, x1, y1 in (code.box for code in codes):
         if rng.random() < 0.1 and min(x1 - x0, y1 - y0) > 24:
             size = np.array([x1 - x0, y1 - y0]) * rng.uniform(0.08, 0.22, 2)
             corner = np.array([rng.choice([x0, x1]), rng.choice([y0, y1])]) + rng.normal(0, 3, 2)
@@ -258,14 +265,54 @@ def photograph(rng, canvas, unit):
 def scene(rng, held_back=False):
     """One picture, uint8 BGR [SIZE, SIZE, 3], and its codes: [(class, (x0, y0, x1, y1))] in pixels."""
     while True:
-        picture, boxes = _scene(rng, held_back)
-        if all(_spread(picture, box) >= FAINT for _, box in boxes):
-            return picture, boxes
+        picture, printed, codes = _scene(rng, held_back)
+        if all(visible(picture, printed, code) for code in codes):
+            return picture, [(code.kind, code.box) for code in codes]
 
 
-def _spread(picture, box):
-    x0, y0, x1, y1 = (int(v) for v in box)
-    return float(cv2.cvtColor(picture[y0 : y1 + 1, x0 : x1 + 1], cv2.COLOR_BGR2GRAY).std())
+@dataclass
+class Code:
+    """One code of a scene: its class, box and outline in pixels of the picture, and the pixels its modules take there at their narrowest."""
+
+    kind: int
+    box: tuple
+    outline: np.ndarray
+    module: float
+
+
+def visible(picture, printed, code):
+    """Whether one can see in `picture` what there is in `printed`, the scene before light and lens."""
+    x0, y0, x1, y1 = (int(v) for v in code.box)
+    after, before = (cv2.cvtColor(np.clip(p[y0 : y1 + 1, x0 : x1 + 1], 0, 255).astype(np.uint8), cv2.COLOR_BGR2GRAY).astype(np.float32) for p in (picture, printed))
+    name = CLASSES[code.kind]
+    if after.std() < FAINT or code.module < SQUEEZED.get(name, 0) * patches.LEAST[name]:
+        return False
+    inside = np.zeros(after.shape, np.uint8)
+    cv2.fillPoly(inside, [(_contour(code.outline) - [x0, y0]).astype(np.int32)], 1)
+    inside = inside > 0
+    # Only what modules are made of; shadows and bends have their own say on the rest.
+    wide = max(2.0, 2.5 * code.module)
+    a, b = ((p - cv2.GaussianBlur(p, (0, 0), wide))[inside] for p in (before, after))
+    return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1e-6)) >= BLURRED[name]
+
+
+def _contour(outline):
+    """The points of a patch's outline (top, right, bottom, left) one after the other around it."""
+    top, right, bottom, left = np.split(outline, 4)
+    return np.concatenate([top, right, bottom[::-1], left[::-1]])
+
+
+def _narrowest(kind, unit, flat, seen):
+    """Pixels that a module of `unit` takes where the view squeezes it most; `flat` and `seen` are the outline before and after."""
+    n = len(flat) // 4
+    length = lambda line: np.linalg.norm(np.diff(line, axis=0), axis=1).sum()
+    across, along = ((length(seen[i * n : (i + 1) * n]) + length(seen[(i + 2) * n : (i + 3) * n])) / 2 / length(flat[i * n : (i + 1) * n]) for i in (0, 1))
+    area = lambda outline: cv2.contourArea(_contour(outline).astype(np.float32))
+    shrunk = area(seen) / area(flat)
+    if CLASSES[kind] in ("barcode", "pdf417"):  # across the bars
+        return unit * shrunk / along
+    both = across**2 + along**2
+    return unit * np.sqrt(max(0.0, (both - np.sqrt(max(0.0, both**2 - 4 * shrunk**2))) / 2))
 
 
 def blank(rng, held_back=False):
@@ -275,12 +322,12 @@ def blank(rng, held_back=False):
 
 def _scene(rng, held_back, count=None):
     canvas = background(rng, held_back)
-    taken, boxes, unit = [], [], 3.0
+    taken, codes, unit = [], [], 3.0
     if count is None:
         count = int(rng.choice([0, 1, 2, 3, 5, 8], p=[0.18, 0.38, 0.2, 0.12, 0.08, 0.04]))
     largest = SIZE * (0.95, 0.95, 0.6, 0.5, 0.35, 0.25)[min(count, 5)]
     for _ in range(int(rng.integers(0, 4)) if count else int(rng.integers(1, 6))):
-        put(rng, canvas, patches.distractor(rng, held_back, SIZE * np.exp(rng.uniform(np.log(0.08), np.log(0.9)))), [], False)
+        put(rng, canvas, distractor(rng, held_back, SIZE * np.exp(rng.uniform(np.log(0.08), np.log(0.9)))), [], False)
     for _ in range(count):
         kind = int(rng.choice(len(CLASSES), p=[0.26, 0.28, 0.18, 0.14, 0.14]))
         smallest = 28 if CLASSES[kind] in ("qr_code", "data_matrix", "aztec") else 52
@@ -289,16 +336,17 @@ def _scene(rng, held_back, count=None):
         outline = put(rng, canvas, label, taken, True)
         if outline is None:
             continue
-        unit = min(unit, module)
+        unit, module = min(unit, module), _narrowest(kind, module, label[2], outline)
         full = np.concatenate([outline.min(0), outline.max(0)])
         box = np.clip(full, 0, SIZE)
         if np.prod(box[2:] - box[:2]) < 0.5 * np.prod(full[2:] - full[:2]) or min(box[2:] - box[:2]) < 5:
             cut = np.clip(full, 0, SIZE).astype(int)  # too little of it is seen to ask for it: covered
             canvas[cut[1] : cut[3], cut[0] : cut[2]] = patches.colour(rng)
             continue
-        boxes.append((kind, tuple(float(v) for v in box)))
+        codes.append(Code(kind, tuple(float(v) for v in box), outline, module))
     for _ in range(int(rng.integers(0, 3))):
-        put(rng, canvas, patches.distractor(rng, held_back, SIZE * rng.uniform(0.08, 0.4)), list(taken), True)
-    canvas = occlude(rng, canvas, boxes)
+        put(rng, canvas, distractor(rng, held_back, SIZE * rng.uniform(0.08, 0.4)), list(taken), True)
+    printed = canvas.copy()
+    canvas = occlude(rng, canvas, codes)
     canvas = illuminate(rng, canvas)
-    return photograph(rng, canvas, unit), boxes
+    return photograph(rng, canvas, unit), printed, codes

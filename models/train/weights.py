@@ -22,7 +22,8 @@ def load(model, path, pictures):
 
     graph = onnx.load(path).graph
     tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
-    folded = [[tensors[name] for name in node.input[1:3]] for node in graph.node if node.op_type == "Conv" and node.input[1] in tensors]
+    tensors |= {node.output[0]: tensors[node.input[0]].float() for node in graph.node if node.op_type == "Cast" and node.input[0] in tensors}
+    folded = [[tensors[name] for name in node.input[1:3]] for node in graph.node if node.op_type == "Conv" and len(node.input) == 3]
     convolutions = _in_order(model)
     assert len(folded) == len(convolutions), f"{path} has {len(folded)} convolutions, the network {len(convolutions)}"
     after = {a: b for block in model.modules() if isinstance(block, nn.Sequential) for a, b in zip(block, list(block)[1:])}
