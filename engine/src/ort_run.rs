@@ -205,16 +205,14 @@ impl Runner {
         self.call(width, &Bound::new(&self.plan, &self.memory, images, input, outputs)?, outputs)
     }
 
-    /// Runs every session once more, after which it gives back what it holds and does not use: the pieces that its first run took,
-    /// when nobody knew yet what a run needs. The next runs take that in one block. For sessions on the CPU.
-    pub fn shed(&self) -> Result<(), RunError> {
+    /// Runs every session once more, on `input`, after which it gives back what it holds and does not use: the pieces that its first
+    /// run took, when nobody knew yet what a run needs. The next runs take that in one block. For sessions on the CPU.
+    pub fn shed(&self, images: usize, input: &[u8]) -> Result<(), RunError> {
         let failed = |error: ort::Error| RunError::Runtime(error.message().to_owned());
         let mut options = RunOptions::new().map_err(failed)?;
         options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(failed)?;
-        let images = self.plan.fixed_batch.unwrap_or(1);
-        let input = Buffer::new(images * self.plan.input.bytes());
         for session in [Some(&self.session), self.wide.as_ref()].into_iter().flatten() {
-            run_freely(session, &self.plan.input, images, input.bytes(), Some(&options))?;
+            run_freely(session, &self.plan.input, images, input, Some(&options))?;
         }
         Ok(())
     }

@@ -148,9 +148,7 @@ impl Engine<'_> {
             self.longest = self.longest.max(took);
             self.board.engine(self.boot.slot).beat();
         }
-        self.model
-            .shed()
-            .map_err(|error| self.model.run_error(self.path, "it does not run any more", &error))?;
+        self.model.shed();
         crate::trim::give_back();
         lanes.go();
         self.lanes = Some(lanes);
