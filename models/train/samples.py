@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sample pictures for the demo page and the golden test: things with codes on a desk, rendered as a phone might see them.
 
-    python samples.py OUT      # OUT/desk.jpg, parcel.jpg, ticket.jpg, shelf.jpg, none.jpg: always the same
+    python samples.py OUT      # OUT/desk.jpg, parcel.jpg, ticket.jpg, shelf.jpg: always the same
 
 Owns: what the things look like, flat, and where they lie. Nothing here is learnt from, and every pixel is made here.
 """
@@ -95,13 +95,6 @@ def keyboard():
     return card
 
 
-def notebook():
-    card = Card(520, 680, (252, 252, 248))
-    for y in range(60, 680, 34):
-        card.bar(0, y, 520, 1, (150, 180, 220))
-    return card.bar(70, 0, 2, 680, (230, 130, 130)).text(90, 64, "to do\n  - call the printer\n  - 20 labels, 40 x 60\n  - ask about the price\n  - lunch with Mei", 28, (40, 50, 110))
-
-
 def desk(rng, tone, grain):
     """A table top: boards of wood, or stone when `grain` is 0."""
     w, h = SIZE
@@ -174,10 +167,6 @@ def pictures():
     for i in range(4):
         lay(canvas, cereal_box(), (190 + i * 305, 470 + 14 * (i % 2)), 270, (-2, 1, 3, -1)[i], (0.04 * (i - 1.5), 0))
     yield "shelf", take(rng, canvas, (640, 0))
-    canvas = desk(rng, wood, 10)
-    lay(canvas, keyboard(), (560, 260), 900, 4, (0.0, -0.05))
-    lay(canvas, notebook(), (900, 640), 380, -14, (0.1, 0.0))
-    yield "none", take(rng, canvas, (100, 800))
 
 
 def write(out):
