@@ -81,23 +81,24 @@ fn cosine(x: f32, u: usize, points: usize) -> f32 {
     }
 }
 
-/// Writes a block's points into `out`, whose rows are `stride` apart. Of the block (natural order, dequantised) only the first
-/// `rows` rows of frequencies are not zero.
+/// Writes a block's points into `out`, whose rows are `stride` apart. Of the block (natural order) only the first `rows` rows of
+/// frequencies are not zero.
 #[inline(always)]
 pub(super) fn write(
-    block: &[f32; 64],
+    block: &[i16; 64],
+    steps: &[f32; 64],
     rows: usize,
     across: &[Weights],
     down: &[Weights],
     out: &mut [u8],
     stride: usize,
 ) {
-    let (frequencies, _) = block.as_chunks::<8>();
+    let (quantised, steps) = (block.as_chunks::<8>().0, steps.as_chunks::<8>().0);
     for (weights, line) in down.iter().zip(out.chunks_mut(stride)) {
         let mut sums = [0f32; 8];
-        for (row, weight) in frequencies[..rows].iter().zip(weights) {
-            for (sum, frequency) in sums.iter_mut().zip(row) {
-                *sum += frequency * weight;
+        for v in 0..rows.min(8) {
+            for u in 0..8 {
+                sums[u] += f32::from(quantised[v][u]) * steps[v][u] * weights[v];
             }
         }
         for (point, weights) in line.iter_mut().zip(across) {

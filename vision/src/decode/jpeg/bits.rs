@@ -17,6 +17,9 @@ pub(super) fn signed(bits: i32, size: u32) -> i32 {
     if size > 0 && bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
 }
 
+/// Bits that are held at least when no more fit in.
+pub(super) const FULL: u32 = 56;
+
 /// A zero behind every 0xff.
 const STUFFED: u8 = 0;
 
@@ -28,9 +31,14 @@ impl<'a> Bits<'a> {
     /// Holds at least 32 bits: a code of 16 and as many of its value.
     #[inline(always)]
     pub fn fill(&mut self) {
-        if self.have >= 32 {
-            return;
+        if self.have < 32 {
+            self.fill_up();
         }
+    }
+
+    /// Holds at least [`FULL`] bits.
+    #[inline(always)]
+    pub fn fill_up(&mut self) {
         if let Some(bytes) = self.data.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
             let word = u64::from_be_bytes(*bytes);
             // A zero byte in the complement is an 0xff.

@@ -1,10 +1,12 @@
-//! Huffman tables: from a code to its symbol, and over codes whose values nobody needs, several at a time.
+//! Huffman tables: from a code to its symbol, from some bits to the two coefficients they hold, and over codes whose values
+//! nobody needs, several at a time.
 
-use super::bits::Bits;
+use super::bits::{Bits, FULL, signed};
+use super::plane::NATURAL;
 
 /// Codes up to this length are found in one step.
 const SHORT: u32 = 10;
-/// Bits that a step over unneeded values looks at.
+/// Bits that a step over coefficients looks at.
 const STRIDE: u32 = 12;
 
 /// One table of a file.
@@ -17,22 +19,25 @@ pub(super) struct Huffman {
     /// By length: what added to a code makes its symbol's index.
     offset: [i32; 17],
     symbols: Vec<u8>,
+    /// Both by the next [`STRIDE`] bits; of a table for DC coefficients they are empty.
+    pairs: Vec<Pair>,
     steps: Vec<Step>,
-    values: Vec<Coefficient>,
 }
 
-/// What the next [`SHORT`] bits begin with, if it is whole: a code with its value.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Coefficient {
-    /// Bits of both; 0 when they are not whole.
-    pub bits: u8,
-    /// Coefficients before it that are zero; [`END_OF_BLOCK`] when all that follow are.
-    pub zeros: u8,
-    pub value: i16,
+/// What the next [`STRIDE`] bits begin with: one or two coefficients with their values, as far as they are whole.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    /// Bits of both.
+    bits: u8,
+    /// From the coefficient before to the first one, and from there to the second: [`END_OF_BLOCK`] when no more follow, 0 when it is the first again;
+    /// [`LONG`] when not even the first is whole.
+    ahead: [u8; 2],
+    values: [i16; 2],
 }
 
-/// No coefficient follows in this block.
-pub(super) const END_OF_BLOCK: u8 = 64;
+/// Farther than a block is long.
+const END_OF_BLOCK: u8 = 64;
+const LONG: u8 = 128;
 
 /// What the next [`STRIDE`] bits hold as a whole: codes with their values.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,8 +61,8 @@ impl Huffman {
             end: [0; 17],
             offset: [0; 17],
             symbols,
+            pairs: Vec::new(),
             steps: Vec::new(),
-            values: Vec::new(),
         };
         let (mut code, mut index) = (0u32, 0usize);
         for length in 1..=16u32 {
@@ -79,8 +84,8 @@ impl Huffman {
             code <<= 1;
         }
         if is_ac {
+            table.pairs = (0..1usize << STRIDE).map(|bits| table.pair(bits)).collect();
             table.steps = (0..1usize << STRIDE).map(|bits| table.step(bits)).collect();
-            table.values = (0..1usize << SHORT).map(|bits| table.value(bits)).collect();
         }
         Some((table, 16 + total))
     }
@@ -117,30 +122,80 @@ impl Huffman {
         step
     }
 
-    fn value(&self, bits: usize) -> Coefficient {
-        let (length, symbol) = self.short[bits];
-        let size = symbol & 15;
-        if length == 0 || u32::from(length + size) > SHORT {
-            return Coefficient::default();
+    fn pair(&self, bits: usize) -> Pair {
+        let bits = bits << (16 - STRIDE);
+        let mut pair = Pair { bits: 0, ahead: [LONG, 0], values: [0, 0] };
+        for i in 0..2 {
+            let Some((length, symbol)) = self.find(bits << pair.bits & 0xffff) else { break };
+            let size = symbol & 15;
+            let whole = pair.bits + length + size;
+            if u32::from(whole) > STRIDE {
+                break;
+            }
+            let value = bits >> (16 - whole) & ((1 << size) - 1);
+            pair.bits = whole;
+            pair.values[i..].fill(signed(value as i32, size.into()) as i16);
+            pair.ahead[i] = if symbol == 0 { END_OF_BLOCK } else { (symbol >> 4) + 1 };
+            if symbol == 0 {
+                break;
+            }
         }
-        let rest = bits >> (SHORT - u32::from(length + size)) & ((1 << size) - 1);
-        let value = super::bits::signed(rest as i32, size.into()) as i16;
-        let zeros = if symbol == 0 { END_OF_BLOCK } else { symbol >> 4 };
-        Coefficient { bits: length + size, zeros, value }
+        pair
     }
 
-    /// Takes a code with its value. At least 32 bits must be held.
+    /// Takes a sequential block's coefficients behind the first, up to `last` at least, into `block` (natural order). Returns
+    /// the last one it took, and whether the block ends there.
     #[inline(always)]
-    pub fn coefficient(&self, bits: &mut Bits<'_>) -> Option<Coefficient> {
-        let short = self.values[bits.peek(SHORT)];
-        if short.bits > 0 {
-            bits.skip(short.bits.into());
-            return Some(short);
+    pub fn coefficients(
+        &self,
+        bits: &mut Bits<'_>,
+        last: usize,
+        block: &mut [i16; 64],
+    ) -> Option<(usize, bool)> {
+        let mut put = |k: usize, value| block[usize::from(NATURAL[k & 63]) & 63] = value;
+        let pairs = self.pairs.first_chunk::<{ 1 << STRIDE }>()?;
+        let (mut k, mut steps_held) = (0, 0);
+        while k < last {
+            // Counted, which is foretold better than how many bits a step takes.
+            if steps_held == 0 {
+                bits.fill_up();
+                steps_held = FULL / STRIDE;
+            }
+            steps_held -= 1;
+            let pair = &pairs[bits.peek(STRIDE)];
+            let first = k + usize::from(pair.ahead[0]);
+            let second = first + usize::from(pair.ahead[1]);
+            if second < 64 {
+                put(first, pair.values[0]);
+                put(second, pair.values[1]);
+                bits.skip(pair.bits.into());
+                k = second;
+                continue;
+            }
+            if pair.ahead[0] == END_OF_BLOCK {
+                bits.skip(pair.bits.into());
+                return Some((k, true));
+            }
+            // Behind the last coefficient no end is written: what looks like one is the next block's.
+            if pair.ahead[1] == END_OF_BLOCK && first < 63 {
+                put(first, pair.values[0]);
+                bits.skip(pair.bits.into());
+                return Some((first, true));
+            }
+            // One alone: it is long, or the second is the next block's.
+            bits.fill();
+            steps_held = 0;
+            let symbol = self.symbol(bits)?;
+            if symbol == 0 {
+                return Some((k, true));
+            }
+            k += usize::from(symbol >> 4) + 1;
+            if k > 63 {
+                return None;
+            }
+            put(k, bits.value(u32::from(symbol & 15)) as i16);
         }
-        let symbol = self.symbol(bits)?;
-        let value = bits.value(u32::from(symbol & 15)) as i16;
-        let zeros = if symbol == 0 { END_OF_BLOCK } else { symbol >> 4 };
-        Some(Coefficient { bits: 0, zeros, value })
+        Some((k, k == 63))
     }
 
     /// Takes a code and returns its symbol. At least 16 bits must be held.
@@ -157,9 +212,10 @@ impl Huffman {
     /// Passes over what is left of a sequential block, from coefficient `at` on.
     #[inline(always)]
     pub fn skip_block(&self, bits: &mut Bits<'_>, mut at: u32) -> Option<()> {
+        let steps = self.steps.first_chunk::<{ 1 << STRIDE }>()?;
         while at < 64 {
             bits.fill();
-            let step = self.steps[bits.peek(STRIDE)];
+            let step = &steps[bits.peek(STRIDE)];
             let next = at + u32::from(step.count);
             // Behind the last coefficient no end is written: what looks like more is the next block.
             if step.bits > 0 && (next < 64 || next == 64 && !step.ends) {

@@ -29,6 +29,21 @@ pub(super) const NATURAL: [u8; 64] = [
     46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
+/// The greatest row of frequencies among the first k + 1 coefficients of a block.
+const LOWEST_ROW: [u8; 64] = {
+    let mut rows = [0; 64];
+    let mut k = 1;
+    while k < 64 {
+        let row = NATURAL[k] / 8;
+        rows[k] = if row > rows[k - 1] { row } else { rows[k - 1] };
+        k += 1;
+    }
+    rows
+};
+
+/// What a step of each coefficient is worth, natural order.
+pub(super) type Steps = [f32; 64];
+
 /// One plane of the picture.
 pub(super) struct Part {
     pub id: u8,
@@ -57,19 +72,21 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Writes the points of a block at this column and row of blocks, of whose frequencies the first `rows` rows count.
+    /// Writes the points of a block (natural order) at this column and row of blocks; its coefficients behind the `last`th are zero.
     #[inline(always)]
     pub fn write(
         &self,
-        block: &[f32; 64],
-        rows: usize,
+        block: &[i16; 64],
+        steps: &Steps,
+        last: usize,
         (column, row): (usize, usize),
         points: &mut [u8],
     ) -> Option<()> {
         let (across, down) = (self.across.within(column), self.down.within(row));
         let stride = self.across.len();
         let out = points.get_mut(self.points + down.start * stride + across.start..)?;
-        axis::write(block, rows, self.across.weights(across), self.down.weights(down), out, stride);
+        let rows = usize::from(LOWEST_ROW[last & 63]) + 1;
+        axis::write(block, steps, rows, self.across.weights(across), self.down.weights(down), out, stride);
         Some(())
     }
 
@@ -96,7 +113,7 @@ pub(super) fn make_room<T: Copy + Default>(buffer: &mut Vec<T>, length: usize) -
 }
 
 /// The mean of a block from its DC coefficient.
-pub(super) fn mean(coefficient: i32, step: u16) -> u8 {
-    let sum = coefficient.wrapping_mul(i32::from(step)).saturating_add(8 * 128 + 4);
+pub(super) fn mean(coefficient: i32, step: f32) -> u8 {
+    let sum = coefficient.wrapping_mul(step as i32).saturating_add(8 * 128 + 4);
     (sum >> 3).clamp(0, 255) as u8
 }

@@ -8,10 +8,11 @@
 use super::axis::Axis;
 use super::bits::Bits;
 use super::huffman::Huffman;
-use super::plane::{NATURAL, Part, Planes, make_room, mean};
+use super::plane::{NATURAL, Part, Planes, Steps, make_room, mean};
 use super::scan::{Band, Scan};
 use super::{END, RESTART_FIRST, RESTART_LAST, SCAN, START, next_marker, segment};
 use crate::picture::Picture;
+use multiversion::multiversion;
 use std::rc::Rc;
 
 /// What of the stored picture is decoded.
@@ -69,8 +70,7 @@ struct File {
     frame: Option<Frame>,
     /// By class (0: DC, 1: AC) and number.
     huffman: [[Option<Huffman>; 4]; 2],
-    /// In the order of the file.
-    quantisation: [Option<[u16; 64]>; 4],
+    quantisation: [Option<Steps>; 4],
     /// MCUs between restarts; 0: none.
     restart: u32,
 }
@@ -88,15 +88,23 @@ impl File {
 
     fn quantisation(&mut self, mut segment: &[u8]) -> Option<()> {
         while let [place, rest @ ..] = segment {
-            let mut table = [0; 64];
+            let mut table = [0.0; 64];
             let length = match place >> 4 {
                 0 => {
-                    table = rest.first_chunk::<64>()?.map(u16::from);
+                    let steps = rest.get(..64)?;
+                    NATURAL
+                        .iter()
+                        .zip(steps)
+                        .for_each(|(place, step)| table[usize::from(*place)] = f32::from(*step));
                     64
                 }
                 1 => {
-                    let (pairs, _) = rest.get(..128)?.as_chunks::<2>();
-                    table.iter_mut().zip(pairs).for_each(|(step, pair)| *step = u16::from_be_bytes(*pair));
+                    let steps =
+                        rest.get(..128)?.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair));
+                    NATURAL
+                        .iter()
+                        .zip(steps)
+                        .for_each(|(place, step)| table[usize::from(*place)] = f32::from(step));
                     128
                 }
                 _ => return None,
@@ -127,7 +135,7 @@ impl File {
         if !lawful || band.shift > 13 || *count == 0 || (*count > 1 && band.first > 0) {
             return None;
         }
-        let mut chosen: Vec<(usize, Option<&Huffman>, Option<&Huffman>)> = Vec::with_capacity(4);
+        let mut chosen: Vec<Chosen<'_>> = Vec::with_capacity(4);
         for pair in pairs.as_chunks::<2>().0 {
             let index = frame.parts.iter().position(|part| part.id == pair[0])?;
             if chosen.iter().any(|(other, ..)| *other == index) {
@@ -142,49 +150,65 @@ impl File {
         }
         let mut scan =
             Scan { bits: Bits::new(bytes, at), band, quantisation: &self.quantisation, skipped_blocks: 0 };
-        let Frame { parts, across, down, progressive, .. } = frame;
-        let (across, down) = match chosen.as_slice() {
-            // Alone, a plane has no padding to whole units.
-            [(only, ..)] => (parts[*only].columns, parts[*only].rows),
-            _ => (*across, *down),
-        };
-        let is_alone = chosen.len() == 1;
-        let mut until_restart = self.restart;
-        for y in 0..down {
-            for x in 0..across {
-                if self.restart > 0 {
-                    if until_restart == 0 {
-                        if !scan.restart() {
-                            return None;
-                        }
-                        parts.iter_mut().for_each(|part| part.mean = 0);
-                        until_restart = self.restart;
-                    }
-                    until_restart -= 1;
-                }
-                for (index, dc, ac) in &chosen {
-                    let part = &mut parts[*index];
-                    let (h, v) = if is_alone { (1, 1) } else { (part.h, part.v) };
-                    for inner in 0..h * v {
-                        let (column, row) = (x * h + inner % h, y * v + inner / h);
-                        if *progressive {
-                            let place = part.coefficients + (row * part.stride + column) * part.kept;
-                            let block = planes.coefficients.get_mut(place..place + part.kept)?;
-                            scan.progressive(part, *dc, *ac, block)?;
-                        } else {
-                            scan.sequential(part, (*dc)?, (*ac)?, (column, row), &mut planes.points)?;
-                        }
-                    }
-                }
-            }
-            if scan.bits.ran_out() {
-                return None;
-            }
-        }
-        parts.iter_mut().for_each(|part| part.mean = 0);
-        chosen.iter().for_each(|(index, ..)| parts[*index].is_seen |= band.first == 0);
+        units(&mut scan, frame, &chosen, self.restart, planes)?;
+        frame.parts.iter_mut().for_each(|part| part.mean = 0);
+        chosen.iter().for_each(|(index, ..)| frame.parts[*index].is_seen |= band.first == 0);
         Some(scan.bits.position())
     }
+}
+
+/// A plane of a scan, with the tables its DC and its AC coefficients are coded in.
+type Chosen<'a> = (usize, Option<&'a Huffman>, Option<&'a Huffman>);
+
+/// Decodes all units of a scan. The loops around every bit of a file; compiled twice, as wider vectors and shifts by any register pay.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt"))]
+fn units(
+    scan: &mut Scan<'_>,
+    frame: &mut Frame,
+    chosen: &[Chosen<'_>],
+    restart: u32,
+    planes: &mut Planes,
+) -> Option<()> {
+    let Frame { parts, across, down, progressive, .. } = frame;
+    let (across, down) = match chosen {
+        // Alone, a plane has no padding to whole units.
+        [(only, ..)] => (parts[*only].columns, parts[*only].rows),
+        _ => (*across, *down),
+    };
+    let is_alone = chosen.len() == 1;
+    let mut until_restart = restart;
+    for y in 0..down {
+        for x in 0..across {
+            if restart > 0 {
+                if until_restart == 0 {
+                    if !scan.restart() {
+                        return None;
+                    }
+                    parts.iter_mut().for_each(|part| part.mean = 0);
+                    until_restart = restart;
+                }
+                until_restart -= 1;
+            }
+            for (index, dc, ac) in chosen {
+                let part = &mut parts[*index];
+                let (h, v) = if is_alone { (1, 1) } else { (part.h, part.v) };
+                for inner in 0..h * v {
+                    let (column, row) = (x * h + inner % h, y * v + inner / h);
+                    if *progressive {
+                        let place = part.coefficients + (row * part.stride + column) * part.kept;
+                        let block = planes.coefficients.get_mut(place..place + part.kept)?;
+                        scan.progressive(part, *dc, *ac, block)?;
+                    } else {
+                        scan.sequential(part, (*dc)?, (*ac)?, (column, row), &mut planes.points)?;
+                    }
+                }
+            }
+        }
+        if scan.bits.ran_out() {
+            return None;
+        }
+    }
+    Some(())
 }
 
 struct Frame {
@@ -279,7 +303,7 @@ impl Frame {
     }
 
     /// Makes points of all coefficients, when the last scan is through.
-    fn transform_all(&mut self, quantisation: &[Option<[u16; 64]>; 4], planes: &mut Planes) -> Option<()> {
+    fn transform_all(&mut self, quantisation: &[Option<Steps>; 4], planes: &mut Planes) -> Option<()> {
         for part in &self.parts {
             let steps = quantisation[part.table].as_ref()?;
             for row in 0..part.rows {
@@ -294,11 +318,11 @@ impl Frame {
                         )?;
                         continue;
                     }
-                    let mut block = [0.0; 64];
+                    let mut block = [0; 64];
                     for k in 0..=part.last {
-                        block[usize::from(NATURAL[k])] = f32::from(coefficients[k]) * f32::from(steps[k]);
+                        block[usize::from(NATURAL[k])] = coefficients[k];
                     }
-                    part.write(&block, 8, (column, row), &mut planes.points)?;
+                    part.write(&block, steps, part.last, (column, row), &mut planes.points)?;
                 }
             }
         }

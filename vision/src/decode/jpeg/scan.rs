@@ -2,8 +2,8 @@
 //! Where blocks lie and which scans are read is `reduced`'s.
 
 use super::bits::Bits;
-use super::huffman::{Coefficient, END_OF_BLOCK, Huffman};
-use super::plane::{NATURAL, Part, mean};
+use super::huffman::Huffman;
+use super::plane::{Part, Steps, mean};
 
 /// Which coefficients a scan is about, and how exactly.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ pub(super) struct Band {
 pub(super) struct Scan<'a> {
     pub bits: Bits<'a>,
     pub band: Band,
-    pub quantisation: &'a [Option<[u16; 64]>; 4],
+    pub quantisation: &'a [Option<Steps>; 4],
     /// Blocks to come in which the band is empty.
     pub skipped_blocks: u32,
 }
@@ -58,27 +58,11 @@ impl Scan<'_> {
             part.write_mean(mean(first, steps[0]), at, points)?;
             return ac.skip_block(&mut self.bits, 1);
         }
-        let mut block = [0.0; 64];
-        block[0] = first as f32 * f32::from(steps[0]);
-        let (mut k, mut bottom) = (1, 0);
-        while k <= part.last {
-            self.bits.fill();
-            let Coefficient { zeros, value, .. } = ac.coefficient(&mut self.bits)?;
-            if zeros == END_OF_BLOCK {
-                k = 64;
-                break;
-            }
-            k += usize::from(zeros);
-            if k > 63 {
-                return None;
-            }
-            let place = NATURAL[k];
-            block[usize::from(place)] = f32::from(value) * f32::from(steps[k]);
-            bottom = bottom.max(place / 8);
-            k += 1;
-        }
-        part.write(&block, usize::from(bottom) + 1, at, points)?;
-        ac.skip_block(&mut self.bits, k as u32)
+        let mut block = [0; 64];
+        block[0] = first as i16;
+        let (last, ends) = ac.coefficients(&mut self.bits, part.last, &mut block)?;
+        part.write(&block, steps, last, at, points)?;
+        if ends { Some(()) } else { ac.skip_block(&mut self.bits, last as u32 + 1) }
     }
 
     pub fn progressive(
