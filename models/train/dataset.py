@@ -95,7 +95,7 @@ class Pictures(torch.utils.data.IterableDataset):
 
     def __iter__(self):
         worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
+        rng = np.random.default_rng([*self.seed, worker.id if worker else 0])
         cv2.setNumThreads(1)
         while True:
             files = [f for folder in self.folders for f in listed(folder)]
