@@ -5,7 +5,7 @@
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next `have` bits, left-aligned. Below them may stand the first bits of the byte at `at`.
+    /// The next `have` (at most 63) bits, left-aligned. Below them may stand the first bits of the byte at `at`.
     held: u64,
     have: u32,
     /// Bits among those held that are behind the end of the data.
@@ -59,7 +59,7 @@ impl<'a> Bits<'a> {
     #[cold]
     fn fill_bytewise(&mut self) {
         self.held &= !(u64::MAX.checked_shr(self.have).unwrap_or(0));
-        while self.have <= 56 {
+        while self.have < FULL {
             let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
                 (Some(0xff), Some(&STUFFED)) => {
                     self.at += 2;

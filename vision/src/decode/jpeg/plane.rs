@@ -30,7 +30,7 @@ pub(super) const NATURAL: [u8; 64] = [
 ];
 
 /// The greatest row of frequencies among the first k + 1 coefficients of a block.
-const LOWEST_ROW: [u8; 64] = {
+const BOTTOM_ROW: [u8; 64] = {
     let mut rows = [0; 64];
     let mut k = 1;
     while k < 64 {
@@ -85,7 +85,7 @@ impl Part {
         let (across, down) = (self.across.within(column), self.down.within(row));
         let stride = self.across.len();
         let out = points.get_mut(self.points + down.start * stride + across.start..)?;
-        let rows = usize::from(LOWEST_ROW[last & 63]) + 1;
+        let rows = usize::from(BOTTOM_ROW[last & 63]) + 1;
         axis::write(block, steps, rows, self.across.weights(across), self.down.weights(down), out, stride);
         Some(())
     }

@@ -160,7 +160,8 @@ impl File {
 /// A plane of a scan, with the tables its DC and its AC coefficients are coded in.
 type Chosen<'a> = (usize, Option<&'a Huffman>, Option<&'a Huffman>);
 
-/// Decodes all units of a scan. The loops around every bit of a file; compiled twice, as wider vectors and shifts by any register pay.
+/// Decodes all units of a scan. Almost all the time of a sequential file goes here: compiled twice, as wider vectors and shifts by any
+/// register pay.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt"))]
 fn units(
     scan: &mut Scan<'_>,

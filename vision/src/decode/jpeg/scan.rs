@@ -59,7 +59,7 @@ impl Scan<'_> {
             return ac.skip_block(&mut self.bits, 1);
         }
         let mut block = [0; 64];
-        block[0] = first as i16;
+        block[0] = i16::try_from(first).ok()?;
         let (last, ends) = ac.coefficients(&mut self.bits, part.last, &mut block)?;
         part.write(&block, steps, last, at, points)?;
         if ends { Some(()) } else { ac.skip_block(&mut self.bits, last as u32 + 1) }
