@@ -44,6 +44,8 @@ def arguments():
 
 def main():
     options = arguments()
+    if options.batch % options.processes:
+        raise SystemExit("--batch must be a multiple of --processes")
     options.out.mkdir(parents=True, exist_ok=True)
     if options.processes == 1:
         return train(0, options)
@@ -61,6 +63,9 @@ def train(rank, options, meeting=None):
     model = Detector(size=options.side)
     if options.finetune:
         weights.load(model, options.finetune, _some(options))
+    if meeting:  # pictures may have been added between one process' look at them and another's
+        for tensor in model.state_dict().values():
+            distributed.broadcast(tensor, 0)
     model.to(device, memory_format=torch.channels_last)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
