@@ -152,7 +152,7 @@ def pictures():
         (ticket(), (850, 220), 560, 6, (0.08, -0.1)),
         (boarding_pass(), (720, 660), 300, -12, (0.0, -0.1)),
         (cereal_box(), (1080, 630), 290, 9, (0.05, -0.08)),
-        (circuit_part(), (360, 850), 300, 4, (0.0, -0.1)),
+        (circuit_part(), (370, 850), 330, 4, (0.0, -0.1)),
     ):
         lay(canvas, card, *place)
     yield "desk", take(rng, canvas, (200, 100))
