@@ -236,3 +236,6 @@ impl Huffman {
         (at == 64).then_some(())
     }
 }
+
+#[cfg(test)]
+mod tests;

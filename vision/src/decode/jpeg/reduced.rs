@@ -88,27 +88,18 @@ impl File {
 
     fn quantisation(&mut self, mut segment: &[u8]) -> Option<()> {
         while let [place, rest @ ..] = segment {
-            let mut table = [0.0; 64];
-            let length = match place >> 4 {
-                0 => {
-                    let steps = rest.get(..64)?;
-                    NATURAL
-                        .iter()
-                        .zip(steps)
-                        .for_each(|(place, step)| table[usize::from(*place)] = f32::from(*step));
-                    64
-                }
+            let (steps, length) = match place >> 4 {
+                0 => (rest.first_chunk::<64>()?.map(u16::from), 64),
                 1 => {
-                    let steps =
-                        rest.get(..128)?.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair));
-                    NATURAL
-                        .iter()
-                        .zip(steps)
-                        .for_each(|(place, step)| table[usize::from(*place)] = f32::from(step));
-                    128
+                    let (pairs, _) = rest.get(..128)?.as_chunks::<2>();
+                    (std::array::from_fn(|k| u16::from_be_bytes(pairs[k])), 128)
                 }
                 _ => return None,
             };
+            let mut table = [0.0; 64];
+            for (place, step) in NATURAL.iter().zip(steps) {
+                table[usize::from(*place)] = f32::from(step);
+            }
             *self.quantisation.get_mut(usize::from(place & 15))? = Some(table);
             segment = &rest[length..];
         }
