@@ -29,7 +29,7 @@ use geometry::{Plan, Source, Target};
 const KEEP: usize = 32 << 20;
 
 /// Picture pixels to an input pixel, along both axes, from which on computing single pixels costs less than all of them.
-const SPARSE: f64 = 6.0;
+const SPARSE: f64 = 3.5;
 
 /// Why a tensor could not be written. All but [`PreprocessError::EmptyPicture`] are faults of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

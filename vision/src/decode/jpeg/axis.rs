@@ -7,12 +7,22 @@ use std::ops::Range;
 /// What each of the eight frequencies of a block weighs at one place of it.
 pub(super) type Weights = [f32; 8];
 
+/// Lines of one block, as many as a vector is wide: what each frequency weighs at each of them.
+pub(super) type Group = [Weights; LANES];
+
+/// Lines of a [`Group`], and as many rows are made at once.
+pub(super) const LANES: usize = 8;
+
 /// The lines that are wanted along one axis of a plane, in ascending order.
 #[derive(Debug)]
 pub(super) struct Axis {
     /// Index of a block's first line; of a last block that is not there, the number of lines.
     first: Vec<u32>,
+    /// Of each line, unless they are in groups.
     weights: Vec<Weights>,
+    /// Index of a block's first group. What its last group has room for besides weighs nothing.
+    first_group: Vec<u32>,
+    groups: Vec<Group>,
     /// Frequencies that count, the lowest ones.
     pub frequencies: usize,
 }
@@ -24,37 +34,54 @@ impl Axis {
         let block: Vec<Weights> = (0..points)
             .map(|x| std::array::from_fn(|u| if u < points { cosine(x as f32, u, points) } else { 0.0 }))
             .collect();
-        Self {
-            first: (0..=blocks).map(|block| (block * points) as u32).collect(),
-            weights: block.repeat(blocks),
-            frequencies: points,
-        }
+        let first = (0..=blocks).map(|block| (block * points) as u32).collect();
+        Self::new(first, block.repeat(blocks), points)
     }
 
     /// The lines of the whole picture that are given, in a plane of so many blocks that has one sample to `factor` of the
     /// picture's. Between samples values are interpolated; the first and last of a block are not mixed with its neighbours'.
     pub fn lines(blocks: usize, factor: usize, lines: &[u32]) -> Self {
         let basis: [Weights; 8] = std::array::from_fn(|x| std::array::from_fn(|u| cosine(x as f32, u, 8)));
-        let (mut first, weights) = (Vec::with_capacity(blocks + 1), Vec::with_capacity(lines.len()));
+        let (mut first, mut weights) = (Vec::with_capacity(blocks + 1), Vec::with_capacity(lines.len()));
         first.push(0);
-        let mut axis = Self { first, weights, frequencies: 8 };
         for line in lines.iter().map(|line| *line as usize) {
             let block = line / (8 * factor);
-            while axis.first.len() <= block {
-                axis.first.push(axis.weights.len() as u32);
+            while first.len() <= block {
+                first.push(weights.len() as u32);
             }
             let at = ((line % (8 * factor)) as f32 + 0.5) / factor as f32 - 0.5;
             let at = at.clamp(0.0, 7.0);
             let (near, far) = (&basis[at as usize], &basis[(at as usize + 1).min(7)]);
-            axis.weights.push(std::array::from_fn(|u| near[u] + (far[u] - near[u]) * at.fract()));
+            weights.push(std::array::from_fn(|u| near[u] + (far[u] - near[u]) * at.fract()));
         }
-        axis.first.resize(blocks.max(axis.first.len() - 1) + 1, axis.weights.len() as u32);
-        axis
+        first.resize(blocks.max(first.len() - 1) + 1, weights.len() as u32);
+        Self::new(first, weights, 8)
+    }
+
+    fn new(first: Vec<u32>, weights: Vec<Weights>, frequencies: usize) -> Self {
+        Self { first, weights, frequencies, first_group: Vec::new(), groups: Vec::new() }
+    }
+
+    /// The same lines in groups instead of one by one, as the axis across needs them.
+    pub fn grouped(self) -> Self {
+        let Self { first, weights, frequencies, .. } = self;
+        let count = |block: &[u32]| (block[1] - block[0]).div_ceil(LANES as u32) as usize;
+        let mut groups = Vec::with_capacity(first.windows(2).map(count).sum());
+        let mut first_group = Vec::with_capacity(first.len());
+        first_group.push(0);
+        for block in first.windows(2) {
+            for lines in weights[block[0] as usize..block[1] as usize].chunks(LANES) {
+                let weight = |u: usize, x: usize| lines.get(x).map_or(0.0, |weights: &Weights| weights[u]);
+                groups.push(std::array::from_fn(|u| std::array::from_fn(|x| weight(u, x))));
+            }
+            first_group.push(groups.len() as u32);
+        }
+        Self { first, weights: Vec::new(), frequencies, first_group, groups }
     }
 
     /// Number of lines.
     pub fn len(&self) -> usize {
-        self.weights.len()
+        self.first.last().map_or(0, |lines| *lines as usize)
     }
 
     /// Which lines lie in this block.
@@ -63,6 +90,15 @@ impl Axis {
         match self.first.get(block..) {
             Some([from, to, ..]) => *from as usize..*to as usize,
             _ => 0..0,
+        }
+    }
+
+    /// The groups of this block's lines.
+    #[inline(always)]
+    pub fn groups(&self, block: usize) -> &[Group] {
+        match self.first_group.get(block..) {
+            Some([from, to, ..]) => self.groups.get(*from as usize..*to as usize).unwrap_or_default(),
+            _ => &[],
         }
     }
 
@@ -81,31 +117,50 @@ fn cosine(x: f32, u: usize, points: usize) -> f32 {
     }
 }
 
-/// Writes a block's points into `out`, whose rows are `stride` apart. Of the block (natural order) only the first `rows` rows of
-/// frequencies are not zero.
+/// What each frequency of a block (natural order) is worth; only its first `rows` rows are not all zero.
 #[inline(always)]
-pub(super) fn write(
-    block: &[i16; 64],
-    steps: &[f32; 64],
-    rows: usize,
-    across: &[Weights],
-    down: &[Weights],
-    out: &mut [u8],
-    stride: usize,
-) {
-    let (quantised, steps) = (block.as_chunks::<8>().0, steps.as_chunks::<8>().0);
-    for (weights, line) in down.iter().zip(out.chunks_mut(stride)) {
-        let mut sums = [0f32; 8];
-        for v in 0..rows.min(8) {
-            for u in 0..8 {
-                sums[u] += f32::from(quantised[v][u]) * steps[v][u] * weights[v];
-            }
-        }
-        for (point, weights) in line.iter_mut().zip(across) {
-            let pairs: [f32; 4] =
-                std::array::from_fn(|u| sums[u] * weights[u] + sums[u + 4] * weights[u + 4]);
-            // The cast cuts off below 0 and above 255.
-            *point = (pairs[0] + pairs[2] + (pairs[1] + pairs[3]) + 128.5) as u8;
-        }
+pub(super) fn frequencies(block: &[i16; 64], steps: &[f32; 64], rows: usize) -> [Weights; 8] {
+    let mut frequencies = [[0.0; 8]; 8];
+    let pairs = block.as_chunks::<8>().0.iter().zip(steps.as_chunks::<8>().0);
+    for (line, (quantised, steps)) in frequencies.iter_mut().zip(pairs).take(rows) {
+        *line = std::array::from_fn(|u| f32::from(quantised[u]) * steps[u]);
     }
+    frequencies
+}
+
+/// The points where lines of one axis, at most [`LANES`], cross a group of the other. Of the frequencies only the first `rows` rows and
+/// `columns` columns are not all zero.
+#[inline(always)]
+pub(super) fn points(
+    frequencies: &[Weights; 8],
+    (rows, columns): (usize, usize),
+    across: &Group,
+    down: &[Weights],
+) -> [[u8; LANES]; LANES] {
+    let mut sums = [[0.0; LANES]; LANES];
+    for (sums, weights) in sums.iter_mut().zip(down) {
+        let mut line = [0.0; 8];
+        for (frequencies, weight) in frequencies.iter().zip(weights).take(rows) {
+            line = std::array::from_fn(|u| line[u] + frequencies[u] * weight);
+        }
+        let mut points = [128.0; LANES];
+        for (frequency, weights) in line.iter().zip(across).take(columns) {
+            points = std::array::from_fn(|x| points[x] + frequency * weights[x]);
+        }
+        *sums = points;
+    }
+    let mut points = [[0; LANES]; LANES];
+    for (point, value) in points.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        *point = nearest(*value);
+    }
+    points
+}
+
+/// As a cast to a byte of what is rounded does it, for several at once.
+#[inline(always)]
+#[expect(clippy::manual_clamp, reason = "its word on what is no number costs more than all the rest")]
+fn nearest(value: f32) -> u8 {
+    /// Above it every number is whole, and stands in the lowest bits.
+    const WHOLE: f32 = (1 << 23) as f32;
+    (value.max(0.0).min(255.0) + WHOLE).to_bits() as u8
 }

@@ -1,6 +1,6 @@
 //! One plane of a picture: the blocks it is stored in, which points of them are wanted, and where those go. Knows no bits.
 
-use super::axis::{self, Axis};
+use super::axis::{self, Axis, LANES};
 use std::rc::Rc;
 
 /// Buffers that are kept from picture to picture.
@@ -29,16 +29,16 @@ pub(super) const NATURAL: [u8; 64] = [
     46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// The greatest row of frequencies among the first k + 1 coefficients of a block.
-const BOTTOM_ROW: [u8; 64] = {
-    let mut rows = [0; 64];
+/// Rows and columns of frequencies that the first k + 1 coefficients of a block lie in.
+const SPREAD: [[u8; 2]; 64] = {
+    let mut spread = [[1; 2]; 64];
     let mut k = 1;
     while k < 64 {
-        let row = NATURAL[k] / 8;
-        rows[k] = if row > rows[k - 1] { row } else { rows[k - 1] };
+        let ([rows, columns], row, column) = (spread[k - 1], NATURAL[k] / 8 + 1, NATURAL[k] % 8 + 1);
+        spread[k] = [if row > rows { row } else { rows }, if column > columns { column } else { columns }];
         k += 1;
     }
-    rows
+    spread
 };
 
 /// What a step of each coefficient is worth, natural order.
@@ -73,6 +73,7 @@ pub(super) struct Part {
 
 impl Part {
     /// Writes the points of a block (natural order) at this column and row of blocks; its coefficients behind the `last`th are zero.
+    /// What lies to the right of them in their rows may be overwritten: blocks come from left to right.
     #[inline(always)]
     pub fn write(
         &self,
@@ -85,8 +86,25 @@ impl Part {
         let (across, down) = (self.across.within(column), self.down.within(row));
         let stride = self.across.len();
         let out = points.get_mut(self.points + down.start * stride + across.start..)?;
-        let rows = usize::from(BOTTOM_ROW[last & 63]) + 1;
-        axis::write(block, steps, rows, self.across.weights(across), self.down.weights(down), out, stride);
+        let (width, room) = (across.len(), stride - across.start);
+        let [rows, columns] = SPREAD[last & 63].map(usize::from);
+        let frequencies = axis::frequencies(block, steps, rows);
+        let weights = self.down.weights(down);
+        for (group, at) in self.across.groups(column).iter().zip((0..).step_by(LANES)) {
+            for (weights, out) in weights.chunks(LANES).zip(out.chunks_mut(LANES * stride)) {
+                let points = axis::points(&frequencies, (rows, columns), group, weights);
+                for (points, line) in points.iter().zip(out.chunks_mut(stride)).take(weights.len()) {
+                    match line.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<LANES>) {
+                        Some(whole) if at + LANES <= room => *whole = *points,
+                        _ => line
+                            .get_mut(at..width)?
+                            .iter_mut()
+                            .zip(points)
+                            .for_each(|(place, point)| *place = *point),
+                    }
+                }
+            }
+        }
         Some(())
     }
 

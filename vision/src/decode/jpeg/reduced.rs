@@ -250,12 +250,12 @@ impl Frame {
                         matches!(points, 1 | 2 | 4 | 8).then_some(points)
                     };
                     (
-                        Axis::even(stride, points(h_most / h)?).into(),
+                        Axis::even(stride, points(h_most / h)?).grouped().into(),
                         Axis::even(lines, points(v_most / v)?).into(),
                     )
                 }
                 (Take::Lines(columns, rows), None) => (
-                    Axis::lines(stride, h_most / h, columns).into(),
+                    Axis::lines(stride, h_most / h, columns).grouped().into(),
                     Axis::lines(lines, v_most / v, rows).into(),
                 ),
             };
@@ -330,15 +330,14 @@ impl Frame {
         picture.rgb.resize(bytes, 0);
         for (y, line) in picture.rgb.chunks_exact_mut(width * 3).enumerate() {
             let row = |part: &Part| planes.points.get(part.points + y * part.across.len()..)?.get(..width);
-            let (pixels, _) = line.as_chunks_mut::<3>();
             match self.parts.as_slice() {
-                [luma, blue, red] => {
-                    let chroma = row(blue)?.iter().zip(row(red)?);
-                    for ((pixel, luma), (blue, red)) in pixels.iter_mut().zip(row(luma)?).zip(chroma) {
-                        *pixel = rgb(*luma, *blue, *red);
-                    }
-                }
-                [luma, ..] => pixels.iter_mut().zip(row(luma)?).for_each(|(pixel, luma)| *pixel = [*luma; 3]),
+                [luma, blue, red] => join(row(luma)?, row(blue)?, row(red)?, line),
+                [luma, ..] => line
+                    .as_chunks_mut::<3>()
+                    .0
+                    .iter_mut()
+                    .zip(row(luma)?)
+                    .for_each(|(pixel, luma)| *pixel = [*luma; 3]),
                 [] => return None,
             }
         }
@@ -347,9 +346,41 @@ impl Frame {
     }
 }
 
+/// Pixels of one line.
+#[multiversion(targets("x86_64+avx2"))]
+fn join(luma: &[u8], blue: &[u8], red: &[u8], line: &mut [u8]) {
+    const LANES: usize = 16;
+    let mut at = 0;
+    // Four bytes a pixel, of which the next pixel's overwrite the last.
+    while let Some(pixels) = line.get_mut(3 * at..).and_then(<[u8]>::first_chunk_mut::<{ 3 * LANES + 1 }>)
+        && let (Some(luma), Some(blue), Some(red)) =
+            (chunk::<LANES>(luma, at), chunk::<LANES>(blue, at), chunk::<LANES>(red, at))
+    {
+        let mut packed = [0; LANES];
+        for x in 0..LANES {
+            let [r, g, b] = rgb(luma[x], blue[x], red[x]);
+            packed[x] = r | g << 8 | b << 16;
+        }
+        for x in 0..LANES {
+            pixels[3 * x..3 * x + 4].copy_from_slice(&packed[x].to_le_bytes());
+        }
+        at += LANES;
+    }
+    let rest = line.get_mut(3 * at..).unwrap_or_default().as_chunks_mut::<3>().0;
+    for (k, pixel) in rest.iter_mut().enumerate() {
+        *pixel = rgb(luma[at + k], blue[at + k], red[at + k]).map(|value| value as u8);
+    }
+}
+
+#[inline(always)]
+fn chunk<const N: usize>(line: &[u8], at: usize) -> Option<&[u8; N]> {
+    line.get(at..)?.first_chunk()
+}
+
 /// BT.601 in full range, as JFIF has it.
-fn rgb(luma: u8, blue: u8, red: u8) -> [u8; 3] {
+#[inline(always)]
+fn rgb(luma: u8, blue: u8, red: u8) -> [u32; 3] {
     let (luma, blue, red) = (i32::from(luma) << 16 | 1 << 15, i32::from(blue) - 128, i32::from(red) - 128);
     [luma + 91_881 * red, luma - 22_554 * blue - 46_802 * red, luma + 116_130 * blue]
-        .map(|value| (value >> 16).clamp(0, 255) as u8)
+        .map(|value| (value >> 16).clamp(0, 255) as u32)
 }

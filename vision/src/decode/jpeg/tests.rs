@@ -31,17 +31,17 @@ fn taken(bytes: &[u8], wanted: &dyn Fn(u32, u32) -> Wanted) -> (Picture, Extent)
 }
 
 /// Two columns and rows side by side every now and then, as a filter of two taps wants them.
-fn pairs(width: u32, height: u32) -> (Vec<u32>, Vec<u32>) {
+fn pairs(width: u32, height: u32, (across, down): (usize, usize)) -> (Vec<u32>, Vec<u32>) {
     let lines =
         |length: u32, step| (0..length).step_by(step).flat_map(move |at| [at, (at + 1).min(length - 1)]);
-    (lines(width, 5).collect(), lines(height, 7).collect())
+    (lines(width, across).collect(), lines(height, down).collect())
 }
 
 /// Mean and greatest difference of what was decoded of some lines to the same pixels of the whole.
-fn off(whole: &Picture, bytes: &[u8]) -> Option<(f64, u8)> {
-    let (columns, rows) = pairs(whole.width, whole.height);
+fn off(whole: &Picture, bytes: &[u8], steps: (usize, usize)) -> Option<(f64, u8)> {
+    let (columns, rows) = pairs(whole.width, whole.height, steps);
     let wanted = |width, height| {
-        let (columns, rows) = pairs(width, height);
+        let (columns, rows) = pairs(width, height, steps);
         Wanted::Lines { columns, rows }
     };
     let (part, extent) = taken(bytes, &wanted);
@@ -68,10 +68,13 @@ fn single_pixels_are_those_of_the_whole() {
         for quality in [40, 95] {
             let bytes = encode(&scene(width, height), quality);
             let whole = decode(&bytes, &Limits::default()).expect("a picture");
-            let (mean, most) = off(&whole, &bytes).expect("only some lines");
-            // Colour that is stored at half size is not mixed across the edges of blocks.
-            println!("{width} × {height} at {quality}: {mean:.3}, at most {most}");
-            assert!(mean < 1.0, "{width} × {height} at {quality}: {mean}");
+            // From more lines than a block has to fewer than one a block.
+            for steps in [(1, 1), (2, 3), (5, 7), (19, 11)] {
+                let (mean, most) = off(&whole, &bytes, steps).expect("only some lines");
+                // Colour that is stored at half size is not mixed across the edges of blocks.
+                println!("{width} × {height} at {quality}, {steps:?}: {mean:.3}, at most {most}");
+                assert!(mean < 1.0, "{width} × {height} at {quality}, {steps:?}: {mean}");
+            }
         }
     }
 }
@@ -175,7 +178,7 @@ fn real_files_agree_with_the_full_decoder() {
             }
             let bytes = std::fs::read(&path).expect("test picture");
             let Ok(whole) = decode(&bytes, &Limits::default()) else { continue };
-            if let Some((mean, most)) = off(&whole, &bytes) {
+            if let Some((mean, most)) = off(&whole, &bytes, (5, 7)) {
                 println!("{} lines: {mean:.2}, at most {most}", path.display());
                 assert!(mean < 2.0, "{}: {mean}", path.display());
             }
