@@ -21,7 +21,7 @@ def distractor(rng, held_back, pixels):
         w, h = h, w
     chance = rng.random()
     if chance < 0.1:
-        return _medal(rng, held_back, pixels)
+        return medal(rng, held_back, pixels)
     if chance < 0.35 and stamps(held_back):
         return _stamp(rng, held_back, pixels)
     kind = rng.choice(list(_KINDS), p=_SHARES)
@@ -61,7 +61,7 @@ def _stamp(rng, held_back, pixels):
     return np.ascontiguousarray(picture[..., :3]), np.ascontiguousarray(picture[..., 3]), None
 
 
-def _medal(rng, held_back, pixels):
+def medal(rng, held_back, pixels):
     """Something round in relief, lit from one side: coins, medals, caps, stones."""
     w, h = max(16, int(pixels)), max(16, int(pixels * rng.uniform(0.75, 1)))
     y, x = np.mgrid[:h, :w].astype(np.float32)

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 import patches
-from distractors import distractor
+from distractors import distractor, medal
 from symbols import CLASSES
 
 SIZE = 416
+SHARES = (0.26, 0.28, 0.18, 0.14, 0.14)  # of the classes among the codes
 
 # Pictures that packages install under free licences (see README.md); what is absent is done without.
 _FOLDERS = [
@@ -262,10 +263,10 @@ def photograph(rng, canvas, unit):
     return canvas
 
 
-def scene(rng, held_back=False):
+def scene(rng, held_back=False, shares=SHARES):
     """One picture, uint8 BGR [SIZE, SIZE, 3], and its codes: [(class, (x0, y0, x1, y1))] in pixels."""
     while True:
-        picture, printed, codes = _scene(rng, held_back)
+        picture, printed, codes = _scene(rng, held_back, shares)
         if all(visible(picture, printed, code) for code in codes):
             return picture, [(code.kind, code.box) for code in codes]
 
@@ -317,10 +318,30 @@ def _narrowest(kind, unit, flat, seen):
 
 def blank(rng, held_back=False):
     """One picture without codes."""
-    return _scene(rng, held_back, 0)[0]
+    if rng.random() < 0.4:
+        return _collection(rng, held_back)
+    return _scene(rng, held_back, count=0)[0]
 
 
-def _scene(rng, held_back, count=None):
+def _collection(rng, held_back):
+    """Things of one kind in rows on a quiet ground: coins, buttons, type."""
+    canvas = np.empty((SIZE, SIZE, 3), np.float32)
+    canvas[:] = patches.colour(rng, 0, 160, 0.4) if rng.random() < 0.7 else patches.colour(rng, strength=0.8)
+    canvas += (noise(rng, SIZE, rng.integers(2, 60))[..., None] - 0.5) * rng.uniform(0, 60)
+    rows = int(rng.integers(2, 8))
+    pitch = SIZE / rows
+    drawn = medal if rng.random() < 0.7 else distractor
+    for y in range(rows):
+        for x in range(rows):
+            picture, opacity, _ = drawn(rng, held_back, pitch * rng.uniform(0.5, 0.95))
+            h, w = opacity.shape
+            top, left = (int(np.clip((at + 0.5) * pitch - side / 2 + rng.normal(0, pitch * 0.06), 0, SIZE - side)) for at, side in ((y, h), (x, w)))
+            region = canvas[top : top + h, left : left + w]
+            region += (picture - region) * (opacity[..., None] / 255.0)
+    return photograph(rng, illuminate(rng, canvas), 3.0)
+
+
+def _scene(rng, held_back, shares=SHARES, count=None):
     canvas = background(rng, held_back)
     taken, codes, unit = [], [], 3.0
     if count is None:
@@ -329,7 +350,7 @@ def _scene(rng, held_back, count=None):
     for _ in range(int(rng.integers(0, 4)) if count else int(rng.integers(1, 6))):
         put(rng, canvas, distractor(rng, held_back, SIZE * np.exp(rng.uniform(np.log(0.08), np.log(0.9)))), [], False)
     for _ in range(count):
-        kind = int(rng.choice(len(CLASSES), p=[0.26, 0.28, 0.18, 0.14, 0.14]))
+        kind = int(rng.choice(len(CLASSES), p=shares))
         smallest = 28 if CLASSES[kind] in ("qr_code", "data_matrix", "aztec") else 52
         pixels = np.exp(rng.uniform(np.log(smallest), np.log(max(largest, smallest + 1))))
         label, module = patches.label(rng, held_back, CLASSES[kind], pixels)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scenes import SIZE, scene
+from scenes import SHARES, SIZE, scene
 
 
 def main():
@@ -20,6 +20,7 @@ def main():
     options.add_argument("--first", type=int, default=0, help="number of the first picture")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--held-back", action="store_true", help="backgrounds and fonts that training never sees")
+    options.add_argument("--shares", type=float, nargs=len(SHARES), default=SHARES, help="of the classes among the codes, to one: more of one that is still missed")
     options = options.parse_args()
     cv2.setNumThreads(1)
     (options.out / "images").mkdir(parents=True, exist_ok=True)
@@ -28,7 +29,7 @@ def main():
         label = options.out / "labels" / f"{number:07}.txt"
         if label.exists():  # an interrupted run goes on
             continue
-        picture, boxes = scene(np.random.default_rng([options.seed, number]), options.held_back)
+        picture, boxes = scene(np.random.default_rng([options.seed, number]), options.held_back, options.shares)
         cv2.imwrite(str(options.out / "images" / f"{number:07}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
         lines = [
             f"{kind} {(x0 + x1) / 2 / SIZE:.5f} {(y0 + y1) / 2 / SIZE:.5f} {(x1 - x0) / SIZE:.5f} {(y1 - y0) / SIZE:.5f}\n"
