@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(super) type Weights = [f32; 8];
 
 /// Lines of one block, as many as a vector is wide: what each frequency weighs at each of them.
-pub(super) type Group = [Weights; LANES];
+pub(super) type Group = [[f32; LANES]; 8];
 
 /// Lines of a [`Group`], and as many rows are made at once.
 pub(super) const LANES: usize = 8;
@@ -117,7 +117,7 @@ fn cosine(x: f32, u: usize, points: usize) -> f32 {
     }
 }
 
-/// What each frequency of a block (natural order) is worth; only its first `rows` rows are not all zero.
+/// What each frequency of a block (natural order) is worth; only its first `rows` rows may hold anything but zeros.
 #[inline(always)]
 pub(super) fn frequencies(block: &[i16; 64], steps: &[f32; 64], rows: usize) -> [Weights; 8] {
     let mut frequencies = [[0.0; 8]; 8];
@@ -129,7 +129,7 @@ pub(super) fn frequencies(block: &[i16; 64], steps: &[f32; 64], rows: usize) -> 
 }
 
 /// The points where lines of one axis, at most [`LANES`], cross a group of the other. Of the frequencies only the first `rows` rows and
-/// `columns` columns are not all zero.
+/// `columns` columns may hold anything but zeros.
 #[inline(always)]
 pub(super) fn points(
     frequencies: &[Weights; 8],

@@ -300,6 +300,9 @@ impl Frame {
             let steps = quantisation[part.table].as_ref()?;
             for row in 0..part.rows {
                 for column in 0..part.columns {
+                    if !part.wants((column, row)) {
+                        continue;
+                    }
                     let place = part.coefficients + (row * part.stride + column) * part.kept;
                     let coefficients = planes.coefficients.get(place..place + part.kept)?;
                     if part.kept == 1 {
