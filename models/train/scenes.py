@@ -324,7 +324,7 @@ def blank(rng, held_back=False):
 
 
 def _collection(rng, held_back):
-    """Things of one kind in rows on a quiet ground: coins, buttons, type."""
+    """Many small things in rows on a quiet ground, mostly round ones: coins, buttons."""
     canvas = np.empty((SIZE, SIZE, 3), np.float32)
     canvas[:] = patches.colour(rng, 0, 160, 0.4) if rng.random() < 0.7 else patches.colour(rng, strength=0.8)
     canvas += (noise(rng, SIZE, rng.integers(2, 60))[..., None] - 0.5) * rng.uniform(0, 60)
