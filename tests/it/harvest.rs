@@ -175,10 +175,13 @@ fn a_killed_frontend_leaves_no_half_file() {
     let service = Service::start(&kept(root.path(), ""));
     let mut seed = 0;
     for round in 0..6 {
+        let before = pictures(root.path()).len();
         for _ in 0..15 {
             seed += 1;
             let _ = service.client().try_detect(&textured(seed)); // its frontend may just have been killed
         }
+        // Some are kept, however slow the machine; the others are on their way when it dies.
+        wait_for("a picture that is kept", || (pictures(root.path()).len() > before).then_some(()));
         let victims = service.frontends();
         kill(victims[round % 2], Signal::SIGKILL).expect("a frontend");
         wait_for("another frontend", || (service.frontends()[round % 2] != victims[round % 2]).then_some(()));
@@ -190,7 +193,7 @@ fn a_killed_frontend_leaves_no_half_file() {
     assert!(service.stop().success());
     drop(client);
     let found = pictures(root.path());
-    assert!(found.len() > 20, "only {} pictures", found.len());
+    assert!(found.len() >= 6, "only {} pictures", found.len());
     // The next service knows them all.
     let service = Service::start(&kept(root.path(), ""));
     let client = service.client();
