@@ -50,10 +50,16 @@ struct Problem {
 impl<'a> Client<'a> {
     /// A client of the address to which pictures are posted.
     pub fn new(url: &'a str, stopped: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        // Each step has its limit, not the whole request: with one for all ureq looks every name up in a thread of its own, which
+        // here, where the address is a number, was a thread for each picture.
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_connect(Some(PATIENCE))
+            .timeout_send_request(Some(PATIENCE))
+            .timeout_send_body(Some(PATIENCE))
+            .timeout_recv_response(Some(PATIENCE))
+            .timeout_recv_body(Some(PATIENCE))
             .max_idle_connections_per_host(1)
             .build();
         Self { agent: config.into(), url, stopped }

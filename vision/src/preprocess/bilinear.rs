@@ -84,11 +84,10 @@ pub(super) fn resize(
     };
     for tap in columns.iter_mut() {
         tap.near = (tap.near - first) * 3;
-        tap.far = (tap.far - first) * 3;
     }
     let length = (last + 1 - first) * 3;
-    // A number more than there are: columns are picked four numbers at a time.
-    blend.resize(length + 1, 0.0);
+    // More numbers than there are: columns are picked four numbers at a time, of two pixels side by side.
+    blend.resize(length + 5, 0.0);
     for picked in picked.iter_mut() {
         picked.resize(columns.len() * 3 + 1, 0.0);
     }
@@ -130,7 +129,7 @@ pub(super) fn resize(
 }
 
 /// Blends two picture rows.
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn mix(blend: &mut [f32], above: &[u8], below: &[u8], weight: f32) {
     for ((sum, above), below) in blend.iter_mut().zip(above).zip(below) {
         let (above, below) = (f32::from(*above), f32::from(*below));
@@ -138,21 +137,21 @@ fn mix(blend: &mut [f32], above: &[u8], below: &[u8], weight: f32) {
     }
 }
 
-/// Picks a row's pixels from a blend, both three numbers a pixel and one more at the end. Four numbers are what a
-/// vector instruction takes: the fourth is the next pixel's first, which writes it anew.
-#[multiversion(targets("x86_64+avx2"))]
+/// Picks a row's pixels from a blend, three numbers a pixel. Four are what a vector instruction takes: the fourth is the next
+/// pixel's first, which writes it anew. The far pixel is the near one's neighbour; the last one has none and gives it no weight.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn pick(columns: &[Tap], blend: &[f32], picked: &mut [f32]) {
-    let four = |at: usize| blend[at..].first_chunk::<4>().copied().unwrap_or_default();
-    for (at, column) in columns.iter().enumerate() {
-        let (near, far) = (four(column.near), four(column.far));
-        if let Some(pixel) = picked[at * 3..].first_chunk_mut::<4>() {
-            *pixel = std::array::from_fn(|k| near[k] + (far[k] - near[k]) * column.weight);
-        }
+    let mut rest = picked;
+    for column in columns {
+        let Some(both) = blend[column.near..].first_chunk::<8>() else { return };
+        let Some(pixel) = rest.first_chunk_mut::<4>() else { return };
+        *pixel = std::array::from_fn(|k| both[k] + (both[k + 3] - both[k]) * column.weight);
+        rest = &mut rest[3..];
     }
 }
 
 /// Blends two rows of picked pixels, and rounds.
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn round(line: &mut [u8], above: &[f32], below: &[f32], weight: f32) {
     for ((byte, above), below) in line.iter_mut().zip(above).zip(below) {
         *byte = rounded(above + (below - above) * weight);
@@ -165,9 +164,8 @@ fn round(line: &mut [u8], above: &[f32], below: &[f32], weight: f32) {
 fn rounded(number: f32) -> u8 {
     const WHOLE: f32 = 8_388_608.0;
     let up = number + 0.5;
-    let nearest = (up + WHOLE) - WHOLE;
-    let floor = if nearest > up { nearest - 1.0 } else { nearest };
-    (floor + WHOLE).to_bits() as u8
+    let sum = up + WHOLE;
+    sum.to_bits().wrapping_sub(u32::from(sum - WHOLE > up)) as u8
 }
 
 #[cfg(test)]
