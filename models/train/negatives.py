@@ -34,7 +34,7 @@ def main():
     kept = 0
     for first in range(0, options.count, BATCH):
         generators = [np.random.default_rng([options.seed, first + i]) for i in range(BATCH)]
-        pictures = [crop(rng) if rng.random() < 0.75 else blank(rng) for rng in generators]
+        pictures = [crop(rng) if rng.random() < 0.6 else blank(rng) for rng in generators]
         seen = [letterbox(picture, np.zeros((0, 5), np.float32))[0] for picture in pictures]
         for i, output in enumerate(run(np.stack(seen)[..., ::-1])):
             if len(found(output, LEAST)):

@@ -62,6 +62,18 @@ def text_mask(rng, held_back, width, height, size, lines=None):
     return np.array(page)
 
 
+def writing(rng, held_back, size):
+    """One to three words in letters `size` pixels high, as opacity, just as large as they are."""
+    available = fonts(held_back)
+    drawn = font(available[int(rng.integers(len(available)))] if available else "", max(6, int(size)))
+    text = words(rng, int(rng.integers(1, 4)))
+    text = text.upper() if rng.random() < 0.25 else text.title() if rng.random() < 0.3 else text
+    left, top, right, bottom = (int(v) for v in drawn.getbbox(text))
+    page = Image.new("L", (max(16, right - left), max(16, bottom - top)))
+    ImageDraw.Draw(page).text((-left, -top), text, fill=255, font=drawn)
+    return np.array(page)
+
+
 def colour(rng, low=0, high=255, strength=0.5):
     """A colour about as bright as asked; `strength` 0 is grey."""
     grey = rng.uniform(low, high)

@@ -318,8 +318,11 @@ def _narrowest(kind, unit, flat, seen):
 
 def blank(rng, held_back=False):
     """One picture without codes."""
-    if rng.random() < 0.4:
+    chance = rng.random()
+    if chance < 0.3:
         return _collection(rng, held_back)
+    if chance < 0.6:
+        return _caption(rng, held_back)
     return _scene(rng, held_back, count=0)[0]
 
 
@@ -338,6 +341,16 @@ def _collection(rng, held_back):
             top, left = (int(np.clip((at + 0.5) * pitch - side / 2 + rng.normal(0, pitch * 0.06), 0, SIZE - side)) for at, side in ((y, h), (x, w)))
             region = canvas[top : top + h, left : left + w]
             region += (picture - region) * (opacity[..., None] / 255.0)
+    return photograph(rng, illuminate(rng, canvas), 3.0)
+
+
+def _caption(rng, held_back):
+    """Words written straight over a picture, large and often white: titles, signs, subtitles, marks of an editor."""
+    canvas = background(rng, held_back)
+    for _ in range(int(rng.integers(1, 7))):
+        page = patches.writing(rng, held_back, SIZE * np.exp(rng.uniform(np.log(0.03), np.log(0.35))))
+        tone = rng.uniform(230, 255, 3) if rng.random() < 0.5 else patches.colour(rng, strength=1)
+        put(rng, canvas, (np.broadcast_to(tone, (*page.shape, 3)).astype(np.uint8), page, None), [], False)
     return photograph(rng, illuminate(rng, canvas), 3.0)
 
 
