@@ -37,16 +37,21 @@ sysconfdir ?= /etc
 unitdir ?= $(if $(filter /usr,$(prefix)),/lib/systemd/system,$(sysconfdir)/systemd/system)
 library = $(DESTDIR)$(prefix)/lib/detectd
 share = $(DESTDIR)$(prefix)/share
+doc = $(share)/doc/detectd
+# What is to be read, in folders as here, so that the documents' links hold.
+documents = $(wildcard *.md docs/*.md docs/*.jpg docs/experiment/* monitoring/* k8s/*) models/README.md web/README.md \
+	LICENSE-MIT LICENSE-APACHE config.toml systemd/gpu.conf docker/Dockerfile docker/compose.yaml
 STRIP ?= strip
 
 .PHONY: install
 install: ## install into $(DESTDIR)$(prefix) what `make build runtime` made, with units and manual; an existing configuration stays
 	@test -x $(target)/release/detectd || { echo "run \`make build\` first, not as root" >&2; exit 1; }
 	install -D -s --strip-program=$(STRIP) -m 755 $(target)/release/detectd $(DESTDIR)$(prefix)/bin/detectd
-	install -d $(library) $(share)/detectd/models $(share)/doc/detectd $(share)/man/man1 $(share)/zsh/site-functions \
+	install -d $(library) $(share)/detectd/models $(share)/man/man1 $(share)/zsh/site-functions \
 		$(share)/bash-completion/completions $(share)/fish/vendor_completions.d $(DESTDIR)$(unitdir) $(DESTDIR)$(sysconfdir)/detectd
 	runtime=$$($(PYTHON) scripts/fetch-runtime --print) && folder=$(library)/$$(basename "$$(dirname "$$runtime")") && \
 		install -d "$$folder" && install -m 644 "$$(dirname "$$runtime")"/* "$$folder"
+	install -m 755 scripts/fetch-runtime $(library)
 	install -m 644 $(wildcard models/*.onnx models/*.toml models/*.json models/*.jpg) $(share)/detectd/models
 	install -D -m 644 -t $(share)/detectd/models/samples models/samples/*.jpg
 	$(target)/release/detectd manual $(share)/man/man1
@@ -55,24 +60,33 @@ install: ## install into $(DESTDIR)$(prefix) what `make build runtime` made, wit
 	$(target)/release/detectd completions fish > $(share)/fish/vendor_completions.d/detectd.fish
 	sed 's|/usr/bin/|$(prefix)/bin/|' systemd/detectd.service > $(DESTDIR)$(unitdir)/detectd.service
 	install -m 644 systemd/detectd.socket $(DESTDIR)$(unitdir)
-	install -m 644 README.md README.zh-CN.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE systemd/gpu.conf docs/*.md $(share)/doc/detectd
-	$(PYTHON) scripts/sbom --text > $(share)/doc/detectd/THIRD-PARTY.txt
+	for file in $(documents); do install -D -m 644 $$file $(doc)/$$file; done
+	$(PYTHON) scripts/sbom --text > $(doc)/THIRD-PARTY.txt
 	@test -e $(DESTDIR)$(sysconfdir)/detectd/config.toml || install -m 644 config.toml $(DESTDIR)$(sysconfdir)/detectd/config.toml
 
 .PHONY: uninstall
-uninstall: ## remove what `make install` put there, but for the configuration
+uninstall: ## stop the service and remove what `make install` put there, but for the configuration and what the service kept
+	@if [ -z "$(DESTDIR)" ] && [ -e $(unitdir)/detectd.service ] && [ -d /run/systemd/system ]; then \
+		systemctl disable --now detectd.socket detectd.service || true; fi
 	rm -f $(DESTDIR)$(prefix)/bin/detectd $(DESTDIR)$(unitdir)/detectd.service $(DESTDIR)$(unitdir)/detectd.socket \
 		$(share)/man/man1/detectd.1 $(share)/man/man1/detectd-*.1 $(share)/zsh/site-functions/_detectd \
 		$(share)/bash-completion/completions/detectd $(share)/fish/vendor_completions.d/detectd.fish
-	rm -rf $(library) $(share)/detectd $(share)/doc/detectd
+	rm -rf $(library) $(share)/detectd $(doc)
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
 .PHONY: deb
 deb: runtime build ## the Debian package, target/debian/detectd_VERSION_ARCHITECTURE.deb
 	scripts/deb $(target)
 
+# Of the image: cpu or cuda.
+VARIANT = cpu
+version = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+
 .PHONY: image
-image: ## the container's image, detectd (docker build; docs/operations.md)
-	DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --tag detectd $(ARGS) .
+image: ## the container's image, detectd and detectd:VERSION, or with VARIANT=cuda detectd:cuda and detectd:VERSION-cuda
+	DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$(version) \
+		--build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null || echo unknown) \
+		$(if $(filter cuda,$(VARIANT)),--tag detectd:cuda --tag detectd:$(version)-cuda,--tag detectd --tag detectd:$(version)) $(ARGS) .
 
 .PHONY: check-deploy
 check-deploy: ## Kubernetes manifests against their schemas; what kustomize makes of them and alerts too, where kubectl and promtool are installed

@@ -145,16 +145,19 @@ impl Places {
     }
 
     fn missing(&self, device: Device) -> EngineError {
-        let cache = match self {
-            Self::Cache(Some(cache)) => {
-                let folders = folders(device).map(|folder| format!("{}/{folder}<version>/", cache.display()));
-                folders.collect::<Vec<_>>().join(", ")
-            }
-            _ => "no cache folder, since neither DETECTD_CACHE nor XDG_CACHE_HOME nor HOME is set".to_owned(),
+        let names: Vec<_> = folders(device).map(|folder| format!("{folder}<version>/")).collect();
+        let (cache, without) = match self {
+            Self::Cache(Some(cache)) => (format!("{}, ", cache.display()), ""),
+            _ => (String::new(), " (no cache folder: none of DETECTD_CACHE, XDG_CACHE_HOME and HOME is set)"),
         };
         EngineError::RuntimeMissing {
             kind: if matches!(device, Device::Cuda(_)) { " for CUDA" } else { "" },
-            looked: format!("{cache}, and {} in the system's library path", SYSTEM_NAMES.join(" and ")),
+            looked: format!(
+                "{} in {cache}{}{without}, and {} in the system's library path",
+                names.join(" and "),
+                INSTALLED.join(", "),
+                SYSTEM_NAMES.join(" and ")
+            ),
             remedy: remedy(device),
         }
     }
