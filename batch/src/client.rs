@@ -5,6 +5,7 @@ use crate::BatchError;
 use crate::record::{Found, Record};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
+use vision::model::Task;
 
 /// How long a service that refuses everybody is asked again: longer than an engine takes to start anew.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -31,6 +32,24 @@ enum Try {
     Later(String),
     /// The picture's fault, unless another try says otherwise.
     Failed(Record),
+}
+
+/// What the service says of its model.
+#[derive(Debug, Deserialize)]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its file.
+    pub version: String,
+    /// What it does.
+    pub task: Task,
+    /// Its classes, by number.
+    pub classes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct About {
+    model: Model,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +82,18 @@ impl<'a> Client<'a> {
             .max_idle_connections_per_host(1)
             .build();
         Self { agent: config.into(), url, stopped }
+    }
+
+    /// The model of the service at this address.
+    ///
+    /// # Errors
+    /// A service that does not answer.
+    pub fn model(&self, address: &str) -> Result<Model, BatchError> {
+        let lost = |why: &dyn std::fmt::Display| BatchError::Service(why.to_string());
+        let mut answer = self.agent.get(format!("http://{address}/about")).call().map_err(|error| lost(&error))?;
+        let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec().map_err(|error| lost(&error))?;
+        let about: About = serde_json::from_slice(&body).map_err(|error| lost(&error))?;
+        Ok(about.model)
     }
 
     /// The record of a picture. `None` when it was stopped meanwhile.

@@ -3,7 +3,7 @@
 use crate::BatchError;
 use crate::record::Record;
 use std::path::{Component, Path, PathBuf};
-use vision::decode::{Limits, decode};
+use vision::decode::decode;
 use vision::draw::{Annotation, annotate, encode_jpeg};
 
 /// Quality of the JPEG files.
@@ -15,10 +15,7 @@ const QUALITY: u8 = 90;
 /// A file that cannot be written.
 pub fn draw(folder: &Path, record: &Record, bytes: &[u8]) -> Result<(), BatchError> {
     let Some(found) = &record.detections else { return Ok(()) };
-    // The frontend decoded these very bytes within its limits, which may be wider than the usual ones.
-    let limits =
-        Limits { max_pixels: u64::MAX, max_side: u32::MAX, max_alloc: u64::MAX, ..Limits::default() };
-    let Ok(mut picture) = decode(bytes, &limits) else { return Ok(()) };
+    let Ok(mut picture) = decode(bytes, &crate::decoded_before()) else { return Ok(()) };
     // The best come last, so that nothing is drawn over them.
     let boxes: Vec<Annotation> = found
         .iter()

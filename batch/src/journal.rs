@@ -13,13 +13,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Version of the form.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Head {
     detectd_batch: u32,
     /// Digest of model and options.
     of: String,
+    /// When the first of the runs began, RFC 3339.
+    begun: String,
 }
 
 /// The journal of one run, locked against any other.
@@ -31,6 +33,7 @@ pub struct Journal {
     lines: HashMap<String, (u64, usize)>,
     end: u64,
     bad: usize,
+    begun: String,
 }
 
 impl Journal {
@@ -64,8 +67,14 @@ impl Journal {
         if anew {
             file.set_len(0).map_err(fault())?;
         }
-        let mut journal =
-            Self { path: path.to_owned(), file: BufWriter::new(file), lines: HashMap::new(), end: 0, bad: 0 };
+        let mut journal = Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+            lines: HashMap::new(),
+            end: 0,
+            bad: 0,
+            begun: harvest::sidecar::now(),
+        };
         journal.read(of)?;
         Ok(journal)
     }
@@ -73,7 +82,6 @@ impl Journal {
     fn read(&mut self, of: &str) -> Result<(), BatchError> {
         let path = self.path.clone();
         let fault = || BatchError::at(&path);
-        let head = Head { detectd_batch: FORM, of: of.to_owned() };
         let file = self.file.get_ref().try_clone().map_err(fault())?;
         let mut reader = BufReader::new(file);
         reader.rewind().map_err(fault())?;
@@ -87,11 +95,14 @@ impl Journal {
             }
             if first {
                 first = false;
-                if serde_json::from_slice::<Head>(&line).ok().as_ref() != Some(&head) {
-                    return Err(BatchError::Usage(format!(
-                        "{}: was begun with another model or other options; go on with those, or begin anew with --restart",
-                        path.display()
-                    )));
+                match serde_json::from_slice::<Head>(&line) {
+                    Ok(head) if head.detectd_batch == FORM && head.of == of => self.begun = head.begun,
+                    _ => {
+                        return Err(BatchError::Usage(format!(
+                            "{}: was begun with another model or other options; go on with those, or begin anew with --restart",
+                            path.display()
+                        )));
+                    }
                 }
             } else {
                 // What a crash of the machine left behind is not taken for an answer, nor what stands after it.
@@ -105,6 +116,7 @@ impl Journal {
         self.file.get_ref().set_len(end).map_err(fault())?;
         self.file.seek(SeekFrom::Start(end)).map_err(fault())?;
         if first {
+            let head = Head { detectd_batch: FORM, of: of.to_owned(), begun: self.begun.clone() };
             self.append(&serde_json::to_vec(&head).unwrap_or_default())?;
         }
         Ok(())
@@ -113,6 +125,11 @@ impl Journal {
     /// Whether a picture is done.
     pub fn has(&self, name: &str) -> bool {
         self.lines.contains_key(name)
+    }
+
+    /// When the first of the runs that write it began, RFC 3339.
+    pub fn begun(&self) -> &str {
+        &self.begun
     }
 
     /// How many pictures that are done have no answer.

@@ -16,6 +16,7 @@ mod journal;
 mod progress;
 mod record;
 mod run;
+mod sorting;
 mod sources;
 
 pub use formats::Format;
@@ -45,6 +46,11 @@ pub enum BatchError {
     /// A request that the service refuses whatever the picture.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Limits for a picture that a frontend has decoded within its own, which may be wider than the usual ones.
+fn decoded_before() -> vision::decode::Limits {
+    vision::decode::Limits { max_pixels: u64::MAX, max_side: u32::MAX, max_alloc: u64::MAX, ..Default::default() }
 }
 
 impl BatchError {

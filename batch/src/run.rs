@@ -6,6 +6,7 @@ use crate::formats::{self, Format};
 use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::record::Record;
+use crate::sorting::Sorting;
 use crate::sources::{Item, Listing, Place};
 use crate::{BatchError, archive, drawing};
 use std::collections::HashMap;
@@ -38,6 +39,8 @@ pub struct Plan<'a> {
     pub strict: bool,
     /// Folder for pictures with their boxes.
     pub draw: Option<&'a Path>,
+    /// Folder for pictures sorted by what was found in them.
+    pub sort: Option<&'a Path>,
     /// Query of each request, without its question mark.
     pub query: &'a str,
     /// Requests at once.
@@ -158,6 +161,11 @@ fn work(
     let over = AtomicBool::new(false);
     let stopped = || over.load(Ordering::Relaxed) || plan.stop.load(Ordering::Relaxed);
     let stopped: &(dyn Fn() -> bool + Sync) = &stopped;
+    let sorting = match plan.sort {
+        Some(folder) => Some(Sorting::new(folder, Client::new(&url, stopped).model(address)?, journal.begun())?),
+        None => None,
+    };
+    let sorting = sorting.as_ref();
     std::thread::scope(|scope| {
         let (tasks, queue) = sync_channel::<Task>(plan.jobs);
         let (results, answers) = sync_channel::<Result<Record, BatchError>>(plan.jobs);
@@ -170,7 +178,7 @@ fn work(
         });
         for _ in 0..plan.jobs {
             let (results, queue, url) = (results.clone(), queue.clone(), &url);
-            scope.spawn(move || serve(plan, &Client::new(url, stopped), &queue, &results, stopped));
+            scope.spawn(move || serve((plan, sorting), &Client::new(url, stopped), &queue, &results, stopped));
         }
         drop((results, queue));
         let outcome = write_down(plan, &answers, journal, before, alive);
@@ -275,7 +283,7 @@ fn feed(
 
 /// Asks the service about one picture after the other.
 fn serve(
-    plan: &Plan<'_>,
+    (plan, sorting): (&Plan<'_>, Option<&Sorting<'_>>),
     client: &Client<'_>,
     queue: &Mutex<Receiver<Task>>,
     results: &SyncSender<Result<Record, BatchError>>,
@@ -287,7 +295,7 @@ fn serve(
         if stopped() {
             continue; // lets the feeder go, too
         }
-        let result = match answer(plan, client, task) {
+        let result = match answer(plan, sorting, client, task) {
             Ok(None) => continue,
             Ok(Some(record)) => Ok(record),
             Err(error) => Err(error),
@@ -300,7 +308,12 @@ fn serve(
     }
 }
 
-fn answer(plan: &Plan<'_>, client: &Client<'_>, task: Task) -> Result<Option<Record>, BatchError> {
+fn answer(
+    plan: &Plan<'_>,
+    sorting: Option<&Sorting<'_>>,
+    client: &Client<'_>,
+    task: Task,
+) -> Result<Option<Record>, BatchError> {
     let Task { name, bytes } = task;
     let bytes = match bytes {
         Source::Bytes(bytes) => bytes,
@@ -319,6 +332,9 @@ fn answer(plan: &Plan<'_>, client: &Client<'_>, task: Task) -> Result<Option<Rec
     let record = client.detect(&name, &bytes)?;
     if let (Some(folder), Some(record)) = (plan.draw, &record) {
         drawing::draw(folder, record, &bytes)?;
+    }
+    if let (Some(sorting), Some(record)) = (sorting, &record) {
+        sorting.sort(record, &bytes)?;
     }
     Ok(record)
 }

@@ -17,6 +17,7 @@ pub mod compare;
 pub mod config;
 pub mod export;
 pub mod files;
+pub mod filing;
 pub mod index;
 mod intake;
 mod keep;

@@ -3,16 +3,14 @@
 
 use crate::files;
 use crate::index::{Entry, Index, IndexError, State, entry, forget, io_error, put};
-use crate::look::{self, Look};
+use crate::look::Look;
 use crate::naming::{self, INDEX};
-use crate::sidecar::{Class, Review, Sidecar, now};
-use crate::writer::extension;
+use crate::sidecar::{Class, Review, Sidecar, extension, now};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use vision::decode::{Limits, decode};
-use xxhash_rust::xxh3::xxh3_128;
 
 /// Pictures in one transaction.
 const CHUNK: usize = 100;
@@ -166,24 +164,12 @@ fn describe(path: &Path, id: &str, class: &str) -> Option<Sidecar> {
     let nothing = class == naming::NOTHING;
     let classes = (!nothing).then(|| vec![Class { label: class.to_owned(), class: None, score: 1.0 }]);
     Some(Sidecar {
-        schema: crate::sidecar::SCHEMA,
-        id: id.to_owned(),
         file: path.file_name()?.to_str()?.to_owned(),
         time: jiff::Timestamp::from_millisecond(time.as_millisecond()).ok()?.to_string(),
         source: format!("by hand, {}", extension(&bytes)),
-        width: picture.width,
-        height: picture.height,
-        bytes: bytes.len() as u64,
-        hash: format!("{:032x}", xxh3_128(&bytes)),
-        perceptual: look.telling_hash().map_or_else(String::new, |hash| format!("{hash:016x}")),
         rule: "by hand".to_owned(),
-        flags: look::flag_names(look.flags(picture.width, picture.height))
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-        look,
         classes,
-        ..Sidecar::default()
+        ..Sidecar::of(id.to_owned(), &bytes, (picture.width, picture.height), look)
     })
 }
 

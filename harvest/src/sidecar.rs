@@ -2,10 +2,12 @@
 //! document's form; everything else that is known of a picture follows from it and from where it lies.
 
 use crate::index::State;
-use crate::look::Look;
+use crate::look::{self, Look};
 use crate::naming::NOTHING;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use vision::decode::{Format, sniff};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Version of the form.
 pub const SCHEMA: u32 = 1;
@@ -24,7 +26,7 @@ pub struct Sidecar {
     pub time: String,
     /// The request's id, as the client knows it.
     pub request: String,
-    /// How it came: url, bytes, base64, path or file.
+    /// How it came: url, bytes, base64, path or file; batch, of a picture that a batch sorted.
     pub source: String,
     /// The model that answered.
     pub model: ModelName,
@@ -146,6 +148,24 @@ pub struct Review {
 }
 
 impl Sidecar {
+    /// What a picture's file and its pixels say, and nothing else. `size`: columns and rows, as a person sees the picture.
+    pub(crate) fn of(id: String, bytes: &[u8], size: (u32, u32), look: Look) -> Self {
+        let (width, height) = size;
+        Self {
+            schema: SCHEMA,
+            file: format!("{id}.{}", extension(bytes)),
+            id,
+            width,
+            height,
+            bytes: bytes.len() as u64,
+            hash: format!("{:032x}", xxh3_128(bytes)),
+            perceptual: look.telling_hash().map_or_else(String::new, |hash| format!("{hash:016x}")),
+            flags: look::flag_names(look.flags(width, height)).into_iter().map(str::to_owned).collect(),
+            look,
+            ..Self::default()
+        }
+    }
+
     /// The picture's class and score: what people say, or else the best of what was found.
     pub fn top(&self) -> (String, f32) {
         if let Some(review) = &self.review {
@@ -191,6 +211,20 @@ impl Sidecar {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         text
+    }
+}
+
+/// The extension of a picture file, by its first bytes.
+pub(crate) fn extension(bytes: &[u8]) -> &'static str {
+    match sniff(bytes) {
+        Some(Format::Jpeg) => "jpg",
+        Some(Format::Png) => "png",
+        Some(Format::WebP) => "webp",
+        Some(Format::Gif) => "gif",
+        Some(Format::Bmp) => "bmp",
+        Some(Format::Tiff) => "tif",
+        Some(Format::Pnm) => "pnm",
+        None => "bin",
     }
 }
 

@@ -5,14 +5,12 @@
 
 use crate::config::{Config, Rule};
 use crate::files;
+use crate::filing;
 use crate::index::{self, Entry, Index, IndexError, State};
 use crate::intake::{Answer, Count, Event, Specimen, Waiting};
-use crate::look;
-use crate::naming::{self, MODELS};
 use crate::pace::Pace;
 use crate::sidecar::{self, Sidecar};
 use rusqlite::{Transaction, params};
-use serde_json::json;
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,9 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use ulid::Ulid;
-use vision::decode::{Format, sniff};
 use vision::model::ModelFacts;
-use xxhash_rust::xxh3::xxh3_128;
 
 /// After the first picture, how long the thread waits for more: a transaction for many costs little more than one for one,
 /// and a thread that sleeps by the clock needs no request to wake it.
@@ -301,16 +297,14 @@ impl Writer {
         Ok(Ok(rule))
     }
 
-    /// The sidecar comes first: a picture that is seen has one.
     fn write(&mut self, root: &Path, path: &Path, sidecar: &Sidecar, specimen: &Specimen) -> io::Result<()> {
         if !self.models.contains(&sidecar.model.version) {
-            describe_model(root, &specimen.facts)?;
+            let ModelFacts { version, spec, .. } = &*specimen.facts;
+            let named = filing::Model { name: &spec.name, version, task: spec.task, labels: &spec.labels };
+            named.describe(root)?;
             self.models.insert(sidecar.model.version.clone());
         }
-        files::put(root, &files::sidecar_of(path), &sidecar.to_json())?;
-        files::put(root, path, &specimen.bytes).inspect_err(|_| {
-            let _ = files::remove(&root.join(files::sidecar_of(path))); // swept later otherwise
-        })
+        filing::lay(root, path, sidecar, &specimen.bytes)
     }
 
     fn look_for_room(&mut self, index: &Index) -> Result<(), IndexError> {
@@ -331,7 +325,6 @@ impl Writer {
 fn describe(specimen: &Specimen, time: jiff::Timestamp) -> Sidecar {
     let Specimen { bytes, width, height, look, facts, answer, .. } = specimen;
     let spec = &facts.spec;
-    let id = Ulid::generate().to_string();
     let (mut detections, mut classes, mut uncertainty) = (None, None, None);
     match answer {
         Answer::Detections(found) => {
@@ -353,55 +346,17 @@ fn describe(specimen: &Specimen, time: jiff::Timestamp) -> Sidecar {
         }
     }
     Sidecar {
-        schema: sidecar::SCHEMA,
-        file: format!("{id}.{}", extension(bytes)),
-        id,
         time: jiff::Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time).to_string(),
         request: specimen.request.clone(),
         source: specimen.source.to_owned(),
         model: sidecar::ModelName { name: spec.name.clone(), version: facts.version.clone() },
-        width: *width,
-        height: *height,
-        bytes: bytes.len() as u64,
-        hash: format!("{:032x}", xxh3_128(bytes)),
-        perceptual: look.telling_hash().map_or_else(String::new, |hash| format!("{hash:016x}")),
-        rule: String::new(),
-        flags: look::flag_names(look.flags(*width, *height)).into_iter().map(str::to_owned).collect(),
-        look: *look,
         score: specimen.score,
         detections,
         classes,
         uncertainty,
         timing_ms: specimen.timing.iter().map(|(name, ms)| ((*name).to_owned(), *ms)).collect(),
-        review: None,
-        revision: 0,
+        ..Sidecar::of(Ulid::generate().to_string(), bytes, (*width, *height), *look)
     }
-}
-
-/// The extension of a picture file, by its first bytes.
-pub(crate) fn extension(bytes: &[u8]) -> &'static str {
-    match sniff(bytes) {
-        Some(Format::Jpeg) => "jpg",
-        Some(Format::Png) => "png",
-        Some(Format::WebP) => "webp",
-        Some(Format::Gif) => "gif",
-        Some(Format::Bmp) => "bmp",
-        Some(Format::Tiff) => "tif",
-        Some(Format::Pnm) => "pnm",
-        None => "bin",
-    }
-}
-
-/// Leaves word of a model's classes, in the model's order: exports number them so.
-fn describe_model(root: &Path, facts: &ModelFacts) -> io::Result<()> {
-    let place = Path::new(MODELS).join(format!("{}.json", naming::folder(&facts.version)));
-    if root.join(&place).exists() {
-        return Ok(());
-    }
-    let spec = &facts.spec;
-    let document = json!({ "name": spec.name, "version": facts.version, "task": spec.task, "labels": spec.labels,
-        "since": sidecar::now() });
-    files::put(root, &place, format!("{document:#}\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
         }
     }
     let config = config::load(&args.config.sources()).map_err(Failure::usage)?;
+    if config.engine.device == engine::Device::Sim {
+        return Err(Failure::usage("engine.device: what a modelled accelerator finds is of no worth in a batch"));
+    }
     let format = match args.format {
         Some(BatchFormat::Jsonl) => Format::JsonLines,
         Some(BatchFormat::Csv) => Format::Csv,
@@ -60,6 +63,7 @@ pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
         anew: args.restart,
         strict: args.strict,
         draw: args.draw.as_deref(),
+        sort: args.sort.as_deref(),
         query: &query,
         jobs,
         longest: config.inputs.max_image.min(config.inputs.max_body),
@@ -144,7 +148,7 @@ fn query(args: &BatchArgs) -> String {
     query
 }
 
-/// What the answers depend on: the model's files and the options.
+/// What the answers depend on: the program, the model's files, how the model is run and pictures are read, and the options.
 fn digest(config: &Config, query: &str) -> Result<String, Failure> {
     let mut hash = Sha256::new();
     for path in config.model.files().iter().filter(|path| path.is_file()) {
@@ -153,6 +157,10 @@ fn digest(config: &Config, query: &str) -> Result<String, Failure> {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     }
+    let engine = &config.engine;
+    let limit = config.inputs.max_image.min(config.inputs.max_body);
+    let settings = (env!("CARGO_PKG_VERSION"), engine.device, &engine.sim, engine.optimization, &config.images, limit);
+    hash.update(serde_json::to_vec(&settings).map_err(Failure::internal)?);
     hash.update(query);
     Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -1,4 +1,4 @@
-//! `detectd check`: everything that could keep `detectd serve` from starting, looked at without serving.
+//! `detectd check`: what the configuration alone decides of whether `detectd serve` starts, looked at without serving.
 
 use crate::cli::ConfigArgs;
 use crate::config::Config;

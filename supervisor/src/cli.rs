@@ -145,7 +145,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     a strict run; 2 something in the command or the configuration is wrong; 75 it was stopped, run the command again."
 )]
 pub struct BatchArgs {
-    /// Folders, archives (.tar, .tar.gz, .zip), lists (.txt, one path a line; - is standard input), patterns in quotes, or pictures
+    /// Folders, archives (.tar, .tar.gz, .tgz, .zip), lists (.txt, .list, one path a line; - is standard input), patterns in quotes, or pictures
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// File for the answers
@@ -157,6 +157,9 @@ pub struct BatchArgs {
     /// Also write each picture with its boxes drawn, below this folder
     #[arg(long, value_name = "FOLDER")]
     pub draw: Option<PathBuf>,
+    /// Also sort the pictures below this folder by what was found in them, class and score, as the harvest does
+    #[arg(long, value_name = "FOLDER")]
+    pub sort: Option<PathBuf>,
     /// Let the first picture that has no answer end the run
     #[arg(long)]
     pub strict: bool,

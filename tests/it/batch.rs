@@ -130,3 +130,24 @@ fn ctrl_c_ends_a_batch_in_good_order() {
     run(batch(folder.path(), "out.jsonl", "slow", &[]), 0);
     assert_eq!(read(folder.path(), "out.jsonl").lines().count(), 60);
 }
+
+#[test]
+fn sorted_pictures_lie_there_once_and_make_a_data_set() {
+    let folder = pictures(40, 2);
+    let sort = ["--sort", "sorted"];
+    let mut child = batch(folder.path(), "out.jsonl", "slow", &sort).spawn().expect("it starts");
+    under_way(folder.path(), &mut child, 10);
+    child.kill().expect("our child");
+    child.wait().expect("our child");
+    run(batch(folder.path(), "out.jsonl", "slow", &sort), 1);
+    let export = ["export", "set", "--format", "coco", "--root", "sorted", "--state", "new"];
+    let mut export = command(&export);
+    export.current_dir(folder.path());
+    run(export, 0);
+    let images = |part: &str| {
+        let text = read(folder.path(), &format!("set/annotations/instances_{part}.json"));
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        document["images"].as_array().expect("pictures").len()
+    };
+    assert_eq!(images("train") + images("val"), 40);
+}

@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str], &[&str]); 9] = [
         &["shm-proto", "vision", "harvest", "frontend", "engine", "bench", "batch"],
         &["tokio", "hyper", "ort"],
     ),
-    ("batch", &["vision"], &["tokio", "hyper", "ort", "nix"]),
+    ("batch", &["vision", "harvest"], &["tokio", "hyper", "ort", "nix"]),
     ("e2e", &["shm-proto", "vision"], &["tokio", "hyper", "ort"]),
 ];
 

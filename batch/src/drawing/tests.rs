@@ -1,5 +1,6 @@
 use super::*;
 use crate::record::Found;
+use vision::decode::Limits;
 use vision::draw::encode_png;
 use vision::picture::Picture;
 

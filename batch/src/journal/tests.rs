@@ -41,7 +41,11 @@ fn a_kill_at_any_byte_costs_one_picture_at_most() {
             journal.write(&Record::bad(name, "unreadable", "why")).expect("room");
         }
         drop(journal);
-        assert_eq!(std::fs::read(&path).expect("there"), text, "cut at {cut}");
+        // What lost its first line began anew, at another time.
+        let records = |text: &[u8]| text.splitn(2, |byte| *byte == b'\n').nth(1).map(<[u8]>::to_vec);
+        let again = std::fs::read(&path).expect("there");
+        assert_eq!(records(&again), records(&text), "cut at {cut}");
+        assert!(lines == 0 || again == text, "cut at {cut}");
     }
 }
 

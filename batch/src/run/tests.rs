@@ -107,6 +107,7 @@ impl Setting {
             anew: false,
             strict: false,
             draw: None,
+            sort: None,
             query: "",
             jobs: 4,
             longest: 1000,

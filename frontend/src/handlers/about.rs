@@ -30,7 +30,11 @@ const DIGITS: usize = 12;
 /// State, model and samples. A service without a model has no samples either.
 pub fn about(service: &Service) -> Reply {
     let attached = service.link.current();
-    let model = attached.as_ref().map(|attached| stats::model(&attached.facts, service.board.generation()));
+    let model = attached.as_ref().map(|attached| {
+        let mut model = stats::model(&attached.facts, service.board.generation());
+        model["classes"] = json!(attached.facts.spec.labels);
+        model
+    });
     let samples: Vec<_> = attached.map_or_else(Vec::new, |attached| {
         let version = version(&attached);
         let address = |k| format!("/samples/{version}/{k}");

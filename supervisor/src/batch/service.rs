@@ -151,6 +151,9 @@ fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
         ("inputs.url.enabled", "false".to_owned()),
         ("inputs.path.roots", "[]".to_owned()),
         ("service.drain_timeout", "1s".to_owned()),
+        // The harvest of a service with this configuration is that service's.
+        ("harvest.enabled", "false".to_owned()),
+        ("harvest.root", String::new()),
     ];
     // The one client is this process: it has no key, speaks plainly, and leaves the operators' address to the service that has it.
     keys.extend(

@@ -26,7 +26,7 @@ fn a_batch_has_an_address_of_its_own() {
 }
 
 #[test]
-fn the_digest_is_of_model_and_options() {
+fn the_digest_is_of_model_settings_and_options() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = Config::default();
     config.model.path = folder.path().join("m.onnx");
@@ -37,4 +37,13 @@ fn the_digest_is_of_model_and_options() {
     assert_ne!(first, digest(&config, "").expect("a digest"));
     std::fs::write(config.model.path.with_extension("toml"), b"").expect("room");
     assert_ne!(first, digest(&config, "").expect("a digest"));
+    let second = digest(&config, "").expect("a digest");
+    config.images.reduce = !config.images.reduce;
+    assert_ne!(second, digest(&config, "").expect("a digest"), "pictures are read another way");
+    config.images.reduce = !config.images.reduce;
+    config.engine.device = engine::Device::Sim;
+    assert_ne!(second, digest(&config, "").expect("a digest"), "nothing is really run");
+    config.engine.device = engine::Device::Cpu;
+    config.engine.lanes = 7;
+    assert_eq!(second, digest(&config, "").expect("a digest"), "how many run at once is nobody's answer");
 }
