@@ -58,3 +58,6 @@ fn print(text: &str) {
 fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
+
+#[cfg(test)]
+mod tests;

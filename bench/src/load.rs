@@ -14,7 +14,7 @@ mod timer;
 
 pub use figures::{Figures, Generator, Stages, Times};
 pub use shot::{Form, Input, Shot, raw_shot, shots};
-pub use show::{csv, table};
+pub use show::{SIMULATED, csv, table};
 pub use target::Target;
 
 use crate::BenchError;

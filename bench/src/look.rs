@@ -20,6 +20,8 @@ const DISTURBED: f64 = 0.1;
 struct Used {
     cpu: Duration,
     switches: u64,
+    /// Threads that decode.
+    decoding: usize,
 }
 
 /// The service and the machine at one instant.
@@ -62,6 +64,8 @@ pub struct Seen {
     pub cores: Cores,
     /// Context switches a second of each role.
     pub switches: Switches,
+    /// Decode threads of one frontend, as they run: whatever file, variable or flag decided it.
+    pub decode_threads: usize,
     /// Memory of the service in MiB, shared pages counted once.
     pub memory_mib: f64,
 }
@@ -113,7 +117,11 @@ impl Look {
         let engine = board.engine(0).figures();
         let all = frontends.iter().fold(Used::default(), |sum, process| {
             let used = used(process.pid);
-            Used { cpu: sum.cpu + used.cpu, switches: sum.switches + used.switches }
+            Used {
+                cpu: sum.cpu + used.cpu,
+                switches: sum.switches + used.switches,
+                decoding: sum.decoding + used.decoding,
+            }
         });
         let own = used(std::process::id());
         let used = [all, used(engine.pid), used(serving.supervisor()), own];
@@ -185,6 +193,7 @@ impl Look {
                 stolen: rate(self.machine.1 - earlier.machine.1),
             },
             switches: Switches { frontends: switches(0), engine: switches(1) },
+            decode_threads: self.used[0].decoding / self.frontends.len().max(1),
             memory_mib: 0.0,
         }
     }
@@ -203,18 +212,22 @@ fn used(pid: u32) -> Used {
         clock_gettime(clock).ok().map(Duration::from)
     };
     let cpu = if pid == 0 { None } else { clock(pid) };
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let switches = tasks.map_or(0, |tasks| {
-        let one = |path: std::path::PathBuf| -> u64 {
-            let text = std::fs::read_to_string(path.join("status")).unwrap_or_default();
-            text.lines()
-                .filter(|line| line.contains("voluntary_ctxt_switches"))
-                .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
-                .sum()
-        };
-        tasks.flatten().map(|task| one(task.path())).sum()
-    });
-    Used { cpu: cpu.unwrap_or_default(), switches }
+    let mut used = Used { cpu: cpu.unwrap_or_default(), ..Used::default() };
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let (decodes, switches) = task_of(&status);
+        used.decoding += usize::from(decodes);
+        used.switches += switches;
+    }
+    used
+}
+
+/// Whether a thread is one that decodes, and its context switches, from its `status`.
+fn task_of(status: &str) -> (bool, u64) {
+    let value = |line: &str| line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    let decodes = status.lines().next().is_some_and(|name| value(name).starts_with("decode-"));
+    let switches = status.lines().filter(|line| line.contains("voluntary_ctxt_switches"));
+    (decodes, switches.filter_map(|line| value(line).parse::<u64>().ok()).sum())
 }
 
 /// Busy and stolen time of all cores since the machine started, in seconds.

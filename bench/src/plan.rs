@@ -22,17 +22,28 @@ pub enum Peak {
     Curve(Vec<f64>),
 }
 
+/// Page views, that is requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Views {
+    /// So many a day.
+    Day(f64),
+    /// So many in a month of 30 days.
+    Month(f64),
+}
+
 /// What is to be served, and by what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demand {
-    /// Page views, that is requests, a day.
-    pub pv: f64,
+    /// How many requests.
+    pub views: Views,
     /// How they are spread.
     pub peak: Peak,
     /// What one machine serves a second.
     pub qps: f64,
     /// Where that figure comes from.
     pub source: String,
+    /// Whether it is that of a modelled accelerator.
+    pub simulated: bool,
     /// Share of a machine that stays free at the peak.
     pub headroom: f64,
     /// Machines that may fail at the peak.
@@ -57,10 +68,18 @@ pub struct Step {
 /// The reckoning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
+    /// Requests a day.
+    pub pv: f64,
     /// Requests a second at the peak, rounded up.
     pub peak_qps: u64,
     /// Machines to have.
     pub machines: u64,
+    /// What one of them serves a second.
+    pub qps: f64,
+    /// Where that figure comes from.
+    pub source: String,
+    /// Whether it is that of a modelled accelerator.
+    pub simulated: bool,
     /// Step by step.
     pub steps: Vec<Step>,
 }
@@ -82,7 +101,8 @@ pub fn plan(demand: &Demand) -> Result<Plan, PlanError> {
             Err(PlanError(format!("{what}: {value} is not above 0")))
         }
     };
-    positive("page views a day", demand.pv)?;
+    let (Views::Day(views) | Views::Month(views)) = demand.views;
+    positive("page views", views)?;
     positive("QPS of a machine", demand.qps)?;
     if !(0.0..1.0).contains(&demand.headroom) {
         return Err(PlanError(format!("headroom {}: from 0 to below 1", demand.headroom)));
@@ -92,13 +112,19 @@ pub fn plan(demand: &Demand) -> Result<Plan, PlanError> {
         steps.push(Step { what: what.to_owned(), formula: formula.to_owned(), numbers, value });
         value
     };
-    let pv = demand.pv;
-    let mean = step("mean QPS", "PV / 86400 s", format!("{pv} / 86400"), pv / DAY);
+    let pv = match demand.views {
+        Views::Day(pv) => pv,
+        Views::Month(month) => {
+            step("requests a day", "PV a month / 30", format!("{month} / 30"), month / MONTH_DAYS)
+        }
+    };
+    let day = short(pv);
+    let mean = step("mean QPS", "PV / 86400 s", format!("{day} / 86400"), pv / DAY);
     let peak = match &demand.peak {
-        Peak::Share { requests, day } => {
+        Peak::Share { requests, day: share } => {
             positive("share of the requests", *requests)?;
-            positive("share of the day", *day)?;
-            if *requests > 1.0 || *day > 1.0 {
+            positive("share of the day", *share)?;
+            if *requests > 1.0 || *share > 1.0 {
                 return Err(PlanError(
                     "shares of the day's requests and of the day are at most 1".to_owned(),
                 ));
@@ -106,8 +132,8 @@ pub fn plan(demand: &Demand) -> Result<Plan, PlanError> {
             step(
                 "peak QPS",
                 "PV × share of requests / (86400 s × share of the day)",
-                format!("{pv} × {requests} / (86400 × {day})"),
-                pv * requests / (DAY * day),
+                format!("{day} × {requests} / (86400 × {share})"),
+                pv * requests / (DAY * share),
             )
         }
         Peak::Factor(factor) => {
@@ -124,7 +150,7 @@ pub fn plan(demand: &Demand) -> Result<Plan, PlanError> {
             step(
                 "peak QPS",
                 "PV × largest weight / sum of weights / (86400 s / parts)",
-                format!("{pv} × {most} / {} / (86400 / {parts})", short(sum)),
+                format!("{day} × {most} / {} / (86400 / {parts})", short(sum)),
                 pv * most / sum / (DAY / parts),
             )
         }
@@ -140,20 +166,17 @@ pub fn plan(demand: &Demand) -> Result<Plan, PlanError> {
         );
     }
     let needed = step(
-        "machines",
+        "machines needed",
         "⌈peak QPS / usable QPS⌉",
         format!("⌈{whole} / {}⌉", short(usable)),
         up(whole / usable),
     );
-    let mut machines = needed;
-    if demand.spare > 0 {
-        machines = step(
-            "machines with spare ones",
-            "machines + spare",
-            format!("{needed} + {}", demand.spare),
-            needed + f64::from(demand.spare),
-        );
-    }
+    let machines = step(
+        "machines",
+        "machines needed + spare ones",
+        format!("{needed} + {}", demand.spare),
+        needed + f64::from(demand.spare),
+    );
     step(
         "utilisation at the peak",
         "peak QPS / (machines × QPS)",
@@ -166,30 +189,41 @@ pub fn plan(demand: &Demand) -> Result<Plan, PlanError> {
         format!("{} / ({machines} × {})", short(mean), short(demand.qps)),
         mean / (machines * demand.qps),
     );
+    // Spare machines may be those that failed: they are no capacity.
     step(
         "most requests a day",
-        "machines × usable QPS × 86400 s × PV / (peak QPS × 86400 s)",
-        format!("{machines} × {} × {pv} / {}", short(usable), short(peak)),
-        machines * usable * pv / peak,
+        "machines needed × usable QPS × PV / peak QPS",
+        format!("{needed} × {} × {day} / {}", short(usable), short(peak)),
+        needed * usable * pv / peak,
     );
-    step("requests a month", "PV × 30", format!("{pv} × 30"), pv * MONTH_DAYS);
+    if let Views::Day(pv) = demand.views {
+        step("requests a month", "PV × 30", format!("{day} × 30"), pv * MONTH_DAYS);
+    }
     if let Some(hourly) = demand.hourly {
         positive("price of a machine for an hour", hourly)?;
-        let day = step(
+        let cost = step(
             "cost a day",
             "machines × price × 24 h",
             format!("{machines} × {hourly} × 24"),
             machines * hourly * 24.0,
         );
-        step("cost a month", "cost a day × 30", format!("{} × 30", short(day)), day * MONTH_DAYS);
+        step("cost a month", "cost a day × 30", format!("{} × 30", short(cost)), cost * MONTH_DAYS);
         step(
             "cost of a million images",
             "cost a day / PV × 10⁶",
-            format!("{} / {pv} × 10⁶", short(day)),
-            day / pv * 1e6,
+            format!("{} / {day} × 10⁶", short(cost)),
+            cost / pv * 1e6,
         );
     }
-    Ok(Plan { peak_qps: whole as u64, machines: machines as u64, steps })
+    Ok(Plan {
+        pv,
+        peak_qps: whole as u64,
+        machines: machines as u64,
+        qps: demand.qps,
+        source: demand.source.clone(),
+        simulated: demand.simulated,
+        steps,
+    })
 }
 
 /// Rounds up, but not for what floating point adds to a whole number.
@@ -197,15 +231,18 @@ fn up(value: f64) -> f64 {
     (value - 1e-9).ceil().max(1.0)
 }
 
+/// Two decimals, and below 1 three digits that mean something, however small it is.
 fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
+    let magnitude = value.abs().log10().floor();
+    let decimals = if value != 0.0 && magnitude < 0.0 { 2 - magnitude as i32 } else { 2 };
+    let text = format!("{value:.*}", decimals.unsigned_abs() as usize);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// As text, every formula shown.
-pub fn text(demand: &Demand, plan: &Plan) -> String {
+pub fn text(plan: &Plan) -> String {
     let mut out =
-        format!("{} requests a day, {} QPS a machine ({})\n\n", demand.pv, short(demand.qps), demand.source);
+        format!("{} requests a day, {} QPS a machine ({})\n\n", short(plan.pv), short(plan.qps), plan.source);
     for step in &plan.steps {
         let _ = writeln!(
             out,
@@ -216,7 +253,8 @@ pub fn text(demand: &Demand, plan: &Plan) -> String {
             short(step.value)
         );
     }
-    let _ = writeln!(out, "\n{} QPS at the peak: {} machines", plan.peak_qps, plan.machines);
+    let simulated = if plan.simulated { " (SIMULATED: of a modelled accelerator)" } else { "" };
+    let _ = writeln!(out, "\n{} QPS at the peak: {} machines{simulated}", plan.peak_qps, plan.machines);
     out
 }
 

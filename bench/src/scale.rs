@@ -21,7 +21,7 @@ mod record;
 mod report;
 mod run;
 
-pub use against::compare;
+pub use against::{Change, Comparison, Pair, compare};
 pub use analysis::{Analysis, CellFigures, Limit, analyse};
 pub use grid::{Cell, Grid, Setup};
 pub use page::page;

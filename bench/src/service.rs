@@ -36,6 +36,30 @@ pub struct Settings {
     pub set: Vec<(String, String)>,
 }
 
+impl Settings {
+    /// The variables that set keys of the configuration, which the service inherits. Those with short names are left out:
+    /// the model is seen by what is served, and name, address, processes and log are decided here.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let sets = |name: &str| name.strip_prefix("DETECTD_").is_some_and(|key| key.contains("__"));
+        let mut found: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| sets(name))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// What the configuration file says: that of the settings, or the one that the service finds in its environment.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn config_text(&self) -> Result<Option<String>, BenchError> {
+        let named = std::env::var_os("DETECTD_CONFIG").map(PathBuf::from);
+        let Some(file) = self.config.clone().or(named) else { return Ok(None) };
+        std::fs::read_to_string(&file).map(Some).map_err(|error| BenchError::file(&file, &error))
+    }
+}
+
 /// A running service. It is stopped when dropped.
 pub struct Serving {
     child: Child,

@@ -1,7 +1,7 @@
 //! A modelled accelerator behind the real service: it takes its time, and nobody is left in doubt that it is none.
 
-use e2e::pictures::plain;
-use e2e::service::{Service, run, with_model};
+use e2e::pictures::{plain, sized};
+use e2e::service::{Service, asset, run, with_model};
 use std::time::Instant;
 
 const SETTINGS: &str = "[engine]\ndevice = \"sim\"\nlanes = 1\nmax_batch = 2\n\
@@ -19,6 +19,35 @@ fn every_report_says_that_it_is_simulated() {
     assert!(metrics.contains("detectd_simulated 1\n"), "{metrics}");
     let status = run(&["status", "--name", service.name()]);
     assert!(String::from_utf8_lossy(&status.stdout).contains("SIMULATED"), "{status:?}");
+}
+
+#[test]
+fn the_instruments_say_it_too_and_the_floor_refuses_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (picture, out, model) = (path("red.png"), path("out"), asset("yolov8.onnx"));
+    std::fs::write(&picture, sized([255, 0, 0], 64, 48)).expect("room");
+    let bench = |what: &str, further: &[&str]| {
+        let model = model.to_str().expect("UTF-8");
+        let common =
+            ["bench", what, "--image", &picture, "--model", model, "--procs", "1", "--concurrency", "2"];
+        let short = ["--rounds", "1", "-d", "300ms", "--set", "engine.device=sim"];
+        run(&[&common[..], &short, further].concat())
+    };
+    let scale = bench("scale", &["--out", &out, "--json"]);
+    let analysis: serde_json::Value = serde_json::from_slice(&scale.stdout).expect("JSON");
+    assert_eq!(analysis["simulated"], true, "{analysis:#}");
+    let record = std::fs::read_to_string(path("out/scale.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    let sample = &record["samples"][0];
+    assert_eq!(sample["load"]["simulated"], true, "the load generator reads it in the answers: {sample:#}");
+    assert!(sample["seen"]["decode_threads"].as_u64() > Some(0), "{sample:#}");
+    let plan = run(&["plan", "--pv", "100", "--from", &path("out/scale.json"), "--json"]);
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("JSON");
+    assert_eq!(plan["simulated"], true, "{plan:#}");
+    let floor = bench("floor", &[]);
+    assert_eq!(floor.status.code(), Some(2), "{floor:?}");
+    assert!(String::from_utf8_lossy(&floor.stderr).contains("simulated"), "{floor:?}");
 }
 
 #[test]

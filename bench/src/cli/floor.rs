@@ -37,7 +37,7 @@ pub struct FloorArgs {
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "8,32")]
     pub concurrency: Vec<usize>,
     /// Leave the services out
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["procs", "concurrency", "set"])]
     pub alone: bool,
     /// How long each measurement lasts
     #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
@@ -139,6 +139,7 @@ fn measure_service(args: &FloorArgs, procs: u32, cells: &mut [Cell]) -> Result<(
     }
     set.extend(args.set.iter().cloned());
     let serving = Serving::start(&Settings { config: None, model: Some(args.model.clone()), procs, set })?;
+    comparable(serving.document("/stats")?["model"]["device"].as_str().unwrap_or("?"))?;
     let picture = [args.image.to_string_lossy().into_owned()];
     for cell in cells.iter_mut().filter(|cell| cell.procs == procs) {
         let name = format!("procs {procs} c {}", cell.concurrency);
@@ -151,6 +152,17 @@ fn measure_service(args: &FloorArgs, procs: u32, cells: &mut [Cell]) -> Result<(
         cell.generator_cores = figures.generator.cores;
     }
     serving.stop()
+}
+
+/// The floor is what the CPU can do: of a service elsewhere, or nowhere, it is none.
+fn comparable(device: &str) -> Result<(), BenchError> {
+    match device {
+        "cpu" => Ok(()),
+        "sim" => {
+            Err(BenchError::usage("the service is simulated: what this machine can do is no floor of it"))
+        }
+        other => Err(BenchError::usage(format!("the service runs on {other}: the floor is the CPU's"))),
+    }
 }
 
 fn text(report: &Report) -> String {
@@ -185,3 +197,6 @@ fn text(report: &Report) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use super::scale::key_value;
 use super::{print, tell};
 use crate::BenchError;
 use crate::files::Files;
-use crate::load::{Figures, Input};
+use crate::load::{Figures, Input, SIMULATED};
 use crate::scale::load_service;
 use crate::service::{Serving, Settings};
 use crate::table::{Table, digits};
@@ -174,6 +174,9 @@ fn text(cells: &[Cell]) -> String {
     }
     let mut out = table.text()
         + "\nlocal: the server's total without queue and infer. Of it only read depends on how a picture came; by read:\n";
+    if cells.iter().flat_map(|cell| &cell.rounds).any(|round| round.simulated) {
+        out = format!("{SIMULATED}\n{out}");
+    }
     let mut pictures: Vec<&str> = cells.iter().map(|cell| cell.picture.as_str()).collect();
     pictures.dedup();
     for picture in pictures {

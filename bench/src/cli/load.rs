@@ -34,7 +34,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "5", require_equals = true, conflicts_with = "requests")]
     pub stable: Option<f64>,
     /// A window of --stable
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, requires = "stable", conflicts_with = "requests")]
     pub window: Duration,
     /// Send so many requests a second, whether they are answered or not (open loop); the time of each counts from when it was due
     #[arg(long, value_name = "REQUESTS/S")]
@@ -43,22 +43,23 @@ pub struct LoadArgs {
     #[arg(long, value_enum, default_value_t = Arrivals::Poisson, requires = "rate")]
     pub arrivals: Arrivals,
     /// A picture or a folder of them; several are sent in turn. For --input url an address, or a file that is then served from here
-    #[arg(short, long = "image", value_name = "FILE")]
+    #[arg(short, long = "image", value_name = "FILE", group = "sent")]
     pub images: Vec<String>,
     /// How a picture is named to the server
-    #[arg(long, value_enum, default_value_t = Input::Bytes)]
+    #[arg(long, value_enum, default_value_t = Input::Bytes, requires = "images", conflicts_with = "body")]
     pub input: Input,
     /// What carries it; the usual form of --input if not given
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "images", conflicts_with = "body")]
     pub form: Option<Form>,
     /// A file whose contents are the body as they stand, in place of pictures (as ab's -p)
-    #[arg(long, value_name = "FILE", conflicts_with = "images")]
+    #[arg(long, value_name = "FILE", group = "sent")]
     pub body: Option<PathBuf>,
-    /// Content type of --body (as ab's -T)
-    #[arg(long, value_name = "TYPE", default_value = "application/form-data")]
-    pub content_type: String,
+    /// Content type of --body (as ab's -T), or of a picture in --form raw; application/form-data and application/octet-stream
+    /// if not given
+    #[arg(long, value_name = "TYPE", requires = "sent")]
+    pub content_type: Option<String>,
     /// Method of requests without a picture; POST with --body, GET without
-    #[arg(long)]
+    #[arg(long, conflicts_with = "images")]
     pub method: Option<Method>,
     /// A further header
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
@@ -95,7 +96,8 @@ pub fn run(args: &LoadArgs) -> Result<(), BenchError> {
     let shots = if let Some(path) = &args.body {
         let body = std::fs::read(path).map_err(|error| BenchError::file(path, &error))?;
         let method = args.method.clone().unwrap_or(Method::POST);
-        vec![load::raw_shot(&target, &method, &args.content_type, body, &args.headers)?]
+        let content_type = args.content_type.as_deref().unwrap_or("application/form-data");
+        vec![load::raw_shot(&target, &method, content_type, body, &args.headers)?]
     } else if args.images.is_empty() {
         let method = args.method.clone().unwrap_or(Method::GET);
         vec![load::raw_shot(&target, &method, "", Vec::new(), &args.headers)?]
@@ -110,7 +112,7 @@ pub fn run(args: &LoadArgs) -> Result<(), BenchError> {
             files = Some(served);
         }
         let form = args.form.unwrap_or(args.input.usual_form());
-        load::shots(&target, &pictures, args.input, form, &args.headers)?
+        load::shots(&target, &pictures, args.input, form, args.content_type.as_deref(), &args.headers)?
     };
     let pace = match args.rate {
         Some(rate) => {

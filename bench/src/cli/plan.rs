@@ -3,7 +3,7 @@
 use super::print;
 use crate::BenchError;
 use crate::load::Input;
-use crate::plan::{self, Demand, Peak};
+use crate::plan::{self, Demand, Peak, Views};
 use crate::scale::{self, Record};
 use clap::Args;
 use shm_proto::units::parse_duration;
@@ -29,10 +29,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "qps")]
     pub from: Option<PathBuf>,
     /// With --from: the input type
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with = "qps")]
     pub input: Option<Input>,
     /// With --from: the TPS of the largest concurrency whose p99 is within this time, in place of the knee's
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "from")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "qps")]
     pub rt_target: Option<Duration>,
     /// So much of the requests in so much of the day
     #[arg(long, value_name = "REQUESTS/DAY", default_value = "80/20", value_parser = share, conflicts_with_all = ["peak_factor", "curve"])]
@@ -71,35 +71,45 @@ fn share(text: &str) -> Result<(f64, f64), String> {
 /// # Errors
 /// What makes no sense, or is not in the file.
 pub fn run(args: &PlanArgs) -> Result<(), BenchError> {
-    let (qps, source) = match (&args.from, args.qps) {
-        (Some(path), _) => measured(path, args.input, args.rt_target)?,
-        (None, qps) => (qps.unwrap_or_default(), "given".to_owned()),
+    let (qps, source, simulated) = match &args.from {
+        Some(path) => measured(path, args.input, args.rt_target)?,
+        None => (args.qps.unwrap_or_default(), "given".to_owned(), false),
     };
     let peak = match (&args.curve, args.peak_factor) {
         (Some(text), _) => Peak::Curve(curve(text)?),
         (None, Some(factor)) => Peak::Factor(factor),
         (None, None) => Peak::Share { requests: args.rule.0, day: args.rule.1 },
     };
-    let pv = args.pv.or(args.pv_month.map(|month| month / 30.0)).unwrap_or_default();
-    let demand =
-        Demand { pv, peak, qps, source, headroom: args.headroom, spare: args.spare, hourly: args.hourly };
-    let plan = plan::plan(&demand).map_err(BenchError::usage)?;
+    let views = match args.pv_month {
+        Some(month) => Views::Month(month),
+        None => Views::Day(args.pv.unwrap_or_default()),
+    };
+    let plan = plan::plan(&Demand {
+        views,
+        peak,
+        qps,
+        source,
+        simulated,
+        headroom: args.headroom,
+        spare: args.spare,
+        hourly: args.hourly,
+    })
+    .map_err(BenchError::usage)?;
     if args.json {
         print(&(serde_json::to_string_pretty(&plan).map_err(BenchError::failed)? + "\n"));
     } else {
-        print(&plan::text(&demand, &plan));
+        print(&plan::text(&plan));
     }
     Ok(())
 }
 
-/// What the best process count of a measurement serves a second.
+/// What the best process count of a measurement serves a second, where that comes from, and whether it was simulated.
 fn measured(
     path: &Path,
     input: Option<Input>,
     target: Option<Duration>,
-) -> Result<(f64, String), BenchError> {
-    let record = Record::read(path)?;
-    let analysis = scale::analyse(&record, target.unwrap_or(Duration::from_secs(1)));
+) -> Result<(f64, String, bool), BenchError> {
+    let analysis = scale::analyse(&Record::read(path)?, target.unwrap_or(Duration::from_secs(1)));
     let families = analysis.families.iter().filter(|family| input.is_none_or(|input| family.input == input));
     let found = families
         .flat_map(|family| &family.procs)
@@ -107,14 +117,13 @@ fn measured(
         .max_by(|(_, a), (_, b)| a.1.total_cmp(&b.1));
     let (procs, (concurrency, tps)) =
         found.ok_or_else(|| BenchError::usage(format!("{}: no cell there answers that", path.display())))?;
-    let simulated = if record.conditions.device.starts_with("sim") { ", SIMULATED" } else { "" };
     let source = format!(
-        "{}: {} processes, concurrency {concurrency}, {}{simulated}",
+        "{}: {procs} processes, concurrency {concurrency}, {}{}",
         path.display(),
-        procs,
-        record.conditions.model
+        analysis.conditions.model,
+        if analysis.simulated { ", SIMULATED" } else { "" }
     );
-    Ok((tps, source))
+    Ok((tps, source, analysis.simulated))
 }
 
 fn curve(text: &str) -> Result<Vec<f64>, BenchError> {

@@ -4,9 +4,10 @@ use super::load::pictures;
 use super::print;
 use crate::BenchError;
 use crate::load::Input;
-use crate::scale::{self, Analysis, Experiment, Grid, Record};
+use crate::scale::{self, Analysis, Comparison, Experiment, Grid, Record};
 use crate::service::Settings;
 use clap::Args;
+use serde::Serialize;
 use shm_proto::units::parse_duration;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub struct ScaleArgs {
     #[arg(short, long = "image", value_name = "FILE", required = true)]
     pub images: Vec<String>,
     /// Measure a cell for so long
-    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, conflicts_with = "requests")]
     pub duration: Duration,
     /// Before that
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
@@ -117,18 +118,21 @@ pub fn run(args: &ScaleArgs) -> Result<(), BenchError> {
         redo_disturbed: args.redo_disturbed,
         limit: args.limit,
     };
+    // Read first: it may be the very file that is gone on with.
+    let old = args.against.as_deref().map(Record::read).transpose()?;
     let (record, complete) = scale::run(&experiment, &mut super::tell)?;
     let analysis = scale::analyse(&record, args.rt_target);
-    report(&args.out, &record, &analysis)?;
-    let mut text = scale::text(&record, &analysis);
-    if let Some(other) = &args.against {
-        let old = scale::analyse(&Record::read(other)?, args.rt_target);
-        text += &format!("Against {}:\n{}\n", other.display(), scale::compare(&analysis, &old).text());
-    }
+    report(&args.out, &analysis)?;
+    let against = old.map(|old| scale::compare(&analysis, &scale::analyse(&old, args.rt_target)));
     if args.json {
-        text = serde_json::to_string_pretty(&analysis).map_err(BenchError::failed)? + "\n";
+        let said = Said { analysis: &analysis, against: against.as_ref() };
+        print(&(serde_json::to_string_pretty(&said).map_err(BenchError::failed)? + "\n"));
+    } else {
+        print(&scale::text(&analysis));
+        if let (Some(file), Some(against)) = (&args.against, &against) {
+            print(&format!("Against {}:\n{}", file.display(), against.text()));
+        }
     }
-    print(&text);
     super::tell(&format!("report: {}", args.out.join("scale.html").display()));
     if !complete {
         super::tell("stopped by --limit: the same command again goes on");
@@ -136,20 +140,28 @@ pub fn run(args: &ScaleArgs) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn report(folder: &Path, record: &Record, analysis: &Analysis) -> Result<(), BenchError> {
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(flatten)]
+    analysis: &'a Analysis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'a Comparison>,
+}
+
+fn report(folder: &Path, analysis: &Analysis) -> Result<(), BenchError> {
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
         std::fs::write(&path, bytes).map_err(|error| BenchError::file(&path, &error))
     };
-    let remark = if record.conditions.device.starts_with("sim") { ", simulated" } else { "" };
     let mut drawn = Vec::new();
-    for plot in scale::plots(analysis, remark) {
+    for plot in scale::plots(analysis) {
         let svg = scale::svg(&plot).map_err(BenchError::failed)?;
         write(&format!("{}.svg", plot.name), svg.as_bytes())?;
         write(&format!("{}.png", plot.name), &scale::png(&plot).map_err(BenchError::failed)?)?;
         drawn.push((plot.title, svg));
     }
-    write("scale.txt", scale::text(record, analysis).as_bytes())?;
+    write("scale.txt", scale::text(analysis).as_bytes())?;
     write("scale.csv", scale::cells_csv(analysis).as_bytes())?;
-    write("scale.html", scale::page(record, analysis, &drawn).as_bytes())
+    write("scale.html", scale::page(analysis, &drawn).as_bytes())
 }

@@ -87,6 +87,8 @@ pub struct Figures {
     pub received_mb_s: f64,
     /// Mean times by stage, of servers that say so.
     pub server_ms: Stages,
+    /// Whether the server says that no model ran: the figures are those of a modelled accelerator.
+    pub simulated: bool,
     /// Whether it became stable, where that was asked.
     pub stable: Option<bool>,
     /// The generator itself.
@@ -160,6 +162,7 @@ pub(super) fn figures(load: &Load, measured: &Measured) -> Figures {
             .iter()
             .map(|(name, sum)| (name.clone(), sum / tally.staged.max(1) as f64))
             .collect(),
+        simulated: tally.simulated,
         stable: *stable,
         generator: Generator {
             cores: shares.iter().sum(),

@@ -7,14 +7,15 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use tokio::net::TcpStream;
 
-/// Longest problem document that is looked into.
-const LONGEST_PROBLEM: usize = 64 << 10;
+/// Longest document that is looked into.
+const LONGEST_DOCUMENT: usize = 64 << 10;
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Why there is no answer.
@@ -59,6 +60,8 @@ pub struct Answer {
     pub timing: Option<HeaderValue>,
     /// The problem's code, of an answer that is no success.
     pub code: Option<String>,
+    /// Whether the server says that no model ran.
+    pub simulated: bool,
 }
 
 /// An open connection.
@@ -66,6 +69,8 @@ pub struct Line {
     sender: SendRequest<Full<Bytes>>,
     connection: Connection<TokioIo<TcpStream>, Full<Bytes>>,
     over: bool,
+    /// What its first success said of that; a server does not become another one under a connection.
+    simulated: Option<bool>,
 }
 
 impl Line {
@@ -75,40 +80,43 @@ impl Line {
         stream.set_nodelay(true).map_err(|_| Fault::Connect)?;
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|_| Fault::Connect)?;
-        Ok(Self { sender, connection, over: false })
+        Ok(Self { sender, connection, over: false, simulated: None })
     }
 
     /// Whether it can take another request; a server may have closed it meanwhile.
     pub async fn is_ready(&mut self) -> bool {
-        let Self { sender, connection, over } = self;
+        let Self { sender, connection, over, .. } = self;
         matches!(drive(connection, over, poll_fn(|cx| sender.poll_ready(cx))).await, Ok(Ok(())))
     }
 
     /// Sends a request and reads its answer to the end.
     pub async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Fault> {
-        let Self { sender, connection, over } = self;
+        let Self { sender, connection, over, simulated } = self;
         let response = drive(connection, over, sender.send_request(request)).await??;
         let status = response.status();
         let timing = response.headers().get(SERVER_TIMING).cloned();
-        let (bytes, code) =
-            drive(connection, over, read(response.into_body(), !status.is_success())).await??;
-        Ok(Answer { status: status.as_u16(), bytes, timing, code })
+        let wanted = !status.is_success() || simulated.is_none();
+        let (bytes, document) = drive(connection, over, read(response.into_body(), wanted)).await??;
+        let code = document["code"].as_str().filter(|_| !status.is_success()).map(str::to_owned);
+        if status.is_success() && simulated.is_none() {
+            *simulated = Some(document["simulated"] == true);
+        }
+        Ok(Answer { status: status.as_u16(), bytes, timing, code, simulated: *simulated == Some(true) })
     }
 }
 
-/// Counts a body; of a problem document takes the code.
-async fn read(mut body: Incoming, problem: bool) -> Result<(u64, Option<String>), hyper::Error> {
+/// Counts a body; one that is wanted is read as JSON, and is null where it is none.
+async fn read(mut body: Incoming, wanted: bool) -> Result<(u64, Value), hyper::Error> {
     let (mut bytes, mut kept) = (0, Vec::new());
     while let Some(frame) = body.frame().await {
         if let Some(data) = frame?.data_ref() {
             bytes += data.len() as u64;
-            if problem && kept.len() + data.len() <= LONGEST_PROBLEM {
+            if wanted && kept.len() + data.len() <= LONGEST_DOCUMENT {
                 kept.extend_from_slice(data);
             }
         }
     }
-    let document: Option<serde_json::Value> = serde_json::from_slice(&kept).ok();
-    Ok((bytes, document.and_then(|document| Some(document.get("code")?.as_str()?.to_owned()))))
+    Ok((bytes, serde_json::from_slice(&kept).unwrap_or_default()))
 }
 
 /// Runs `future` and the connection that it hangs on until the future is done.

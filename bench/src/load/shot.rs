@@ -85,17 +85,23 @@ pub struct Picture {
     pub bytes: Vec<u8>,
 }
 
-/// Requests for these pictures.
+/// Requests for these pictures; `content_type` in place of `application/octet-stream`, where the body is the picture.
 ///
 /// # Errors
-/// When the form does not carry the type, or a file cannot be read.
+/// When the form does not carry the type or has a content type of its own, or a file cannot be read.
 pub fn shots(
     target: &Target,
     pictures: &[String],
     input: Input,
     form: Form,
+    content_type: Option<&str>,
     headers: &[(String, String)],
 ) -> Result<Vec<Shot>, BenchError> {
+    if content_type.is_some() && form != Form::Raw {
+        let reason =
+            "--content-type is that of a body as it stands: of --body, or of a picture in --form raw";
+        return Err(BenchError::usage(reason));
+    }
     pictures
         .iter()
         .map(|name| {
@@ -111,8 +117,8 @@ pub fn shots(
                     (name.clone(), bytes)
                 }
             };
-            let (content_type, body) = encode(&Picture { name, bytes }, input, form)?;
-            raw_shot(target, &Method::POST, content_type, body, headers)
+            let (usual, body) = encode(&Picture { name, bytes }, input, form)?;
+            raw_shot(target, &Method::POST, content_type.unwrap_or(usual), body, headers)
         })
         .collect()
 }

@@ -4,9 +4,16 @@ use super::{Figures, Times};
 use crate::table::{Table, digits};
 use std::fmt::Write as _;
 
+/// Over the figures of a server that says so of itself.
+pub const SIMULATED: &str = "SIMULATED: the engine's times are those of a model of an accelerator";
+
 /// As text.
 pub fn table(figures: &Figures) -> String {
     let mut out = String::new();
+    if figures.simulated {
+        out += SIMULATED;
+        out.push('\n');
+    }
     let pace = match (figures.concurrency, figures.rate) {
         (Some(concurrency), _) => format!("closed loop, concurrency {concurrency}"),
         (_, Some(rate)) => format!("open loop, {} requests/s", digits(rate)),
@@ -118,6 +125,7 @@ pub fn csv(figures: &Figures) -> String {
         ("Error Count", figures.errors.to_string()),
         ("Delayed Request Count", figures.unsent.to_string()),
         ("Generator Cores", format!("{:.3}", figures.generator.cores)),
+        ("Simulated", figures.simulated.to_string()),
     ];
     let mut table = Table::new(&columns.each_ref().map(|(name, _)| *name));
     table.row(columns.map(|(_, value)| value).to_vec());

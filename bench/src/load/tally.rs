@@ -36,6 +36,8 @@ pub struct Tally {
     pub staged: u64,
     /// When the last one ended, since the beginning.
     pub last: Duration,
+    /// Whether an answer said that no model ran.
+    pub simulated: bool,
 }
 
 impl Default for Tally {
@@ -52,6 +54,7 @@ impl Default for Tally {
             stages: Vec::new(),
             staged: 0,
             last: Duration::ZERO,
+            simulated: false,
         }
     }
 }
@@ -85,6 +88,7 @@ impl Tally {
         };
         self.busy += took.as_secs_f64();
         self.received += answer.bytes;
+        self.simulated |= answer.simulated;
         *self.statuses.entry(answer.status).or_default() += 1;
         if !(200..300).contains(&answer.status) {
             *self.codes.entry(answer.code.unwrap_or_else(|| "none".to_owned())).or_default() += 1;
@@ -127,6 +131,7 @@ impl Tally {
         }
         self.staged += other.staged;
         self.last = self.last.max(other.last);
+        self.simulated |= other.simulated;
     }
 }
 

@@ -46,6 +46,7 @@ fn serve(mut stream: TcpStream, delay: Duration, answer: fn(usize) -> Option<&'s
 }
 
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver-timing: read;dur=0.5, infer;dur=2.5, total;dur=3\r\n\r\nok";
+const SAYS_SO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n{\"simulated\":true}";
 const BUSY: &str = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 21\r\n\r\n{\"code\":\"overloaded\"}";
 
 fn load(address: SocketAddr, pace: Pace, until: Until) -> Load {
@@ -73,6 +74,23 @@ fn a_count_is_exact_and_answers_are_told_apart() {
     };
     assert_eq!((of("Concurrency"), of("Server Compute Infer")), ("1".to_owned(), "2500".to_owned()));
     assert_eq!((of("Request Count"), of("Error Count")), ("400".to_owned(), "100".to_owned()));
+}
+
+#[test]
+fn a_server_that_says_that_it_is_simulated_is_believed() {
+    let figures = |answer, keep_alive| {
+        let (address, _) = server(Duration::ZERO, answer);
+        let load = Load { keep_alive, ..load(address, Pace::Closed { concurrency: 1 }, Until::Count(20)) };
+        run(&load, &mut |_| ()).unwrap()
+    };
+    for keep_alive in [true, false] {
+        let plain = figures(|_| Some(FINE), keep_alive);
+        assert!(!plain.simulated && !table(&plain).contains("SIMULATED"), "{plain:?}");
+        // A refusal says nothing of it; the first success does.
+        let said = figures(|n| Some(if n == 0 { BUSY } else { SAYS_SO }), true);
+        assert!(said.simulated && table(&said).starts_with(SIMULATED), "{said:?}");
+        assert!(csv(&said).lines().nth(1).unwrap().ends_with(",true"), "{}", csv(&said));
+    }
 }
 
 #[test]
@@ -155,7 +173,7 @@ fn pictures_become_bodies_in_every_form() {
     let name = vec![file.to_str().unwrap().to_owned()];
     let target = Target::parse("http://127.0.0.1:1/detect").unwrap();
     let body = |input, form| {
-        let shot = shots(&target, &name, input, form, &[]).ok()?.pop()?;
+        let shot = shots(&target, &name, input, form, None, &[]).ok()?.pop()?;
         let kind = shot.request.headers()["content-type"].to_str().unwrap().to_owned();
         let bytes =
             futures_util::FutureExt::now_or_never(http_body_util::BodyExt::collect(shot.request.into_body()));
@@ -171,6 +189,9 @@ fn pictures_become_bodies_in_every_form() {
     assert_eq!(of(Input::Bytes, Form::Urlencoded).1, "type=bytes&img=%FF%D8%00%2B");
     assert!(of(Input::File, Form::Multipart).1.contains("filename="));
     assert!(of(Input::Path, Form::Json).1.contains("a.bin"));
+    let of_type = |form| shots(&target, &name, Input::Bytes, form, Some("image/jpeg"), &[]);
+    assert_eq!(of_type(Form::Raw).unwrap()[0].request.headers()["content-type"], "image/jpeg");
+    assert!(of_type(Form::Json).unwrap_err().to_string().contains("--content-type"));
     assert!(body(Input::File, Form::Raw).is_none() && body(Input::Url, Form::Raw).is_none());
 }
 

@@ -22,3 +22,13 @@ fn a_process_uses_time_and_one_that_is_not_there_uses_none() {
     assert_eq!(used(0).cpu, Duration::ZERO);
     assert!(pss_kib(std::process::id()) > 100.0);
 }
+
+#[test]
+fn a_thread_says_what_it_is_and_how_often_it_was_switched() {
+    let status = |name: &str| {
+        format!("Name:\t{name}\nUmask:\t0022\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t2\n")
+    };
+    assert_eq!(task_of(&status("decode-0")), (true, 9));
+    assert_eq!(task_of(&status("detectd")), (false, 9));
+    assert_eq!(task_of(""), (false, 0), "one that has ended meanwhile");
+}

@@ -11,7 +11,7 @@
 //! `cf`, `ce`, `cg` and `run` are taken at the smallest process count; the TPS of the others is then a prediction.
 
 use super::grid::{Cell, Setup};
-use super::record::{Record, Sample};
+use super::record::{Conditions, Record, Sample};
 use crate::load::Input;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,6 +25,10 @@ const BUSY: f64 = 0.92;
 /// Everything.
 #[derive(Clone, Debug, Serialize)]
 pub struct Analysis {
+    /// Under which conditions it was measured.
+    pub conditions: Conditions,
+    /// Whether the engine's times are those of a modelled accelerator.
+    pub simulated: bool,
     /// Promised response time.
     pub rt_target_ms: f64,
     /// Each cell, over its rounds.
@@ -186,7 +190,8 @@ pub fn analyse(record: &Record, rt_target: Duration) -> Analysis {
             family(record, &mut own, rt_target_ms)
         })
         .collect();
-    Analysis { rt_target_ms, cells, families }
+    let conditions = record.conditions.clone();
+    Analysis { simulated: conditions.is_simulated(), conditions, rt_target_ms, cells, families }
 }
 
 type Key = (Input, Option<u64>, Option<u32>, Option<u32>);
@@ -195,13 +200,11 @@ fn key(cell: &Cell) -> Key {
     (cell.input, cell.requests, cell.setup.lanes, cell.setup.max_batch)
 }
 
-/// Decode threads of one frontend, as the service chooses them.
+/// Decode threads of one of so many frontends, as they were seen to run.
 fn threads(record: &Record, procs: u32) -> usize {
-    let set = record.conditions.set.iter().find(|(key, _)| key == "frontend.decode_threads");
-    match set.and_then(|(_, value)| value.parse().ok()) {
-        None | Some(0) => record.conditions.cores.div_ceil(procs.max(1) as usize).max(1),
-        Some(threads) => threads,
-    }
+    let own = record.samples.iter().filter(|sample| sample.cell.setup.procs == procs);
+    // A frontend has at least one, whether it could be looked at or not.
+    own.map(|sample| sample.seen.decode_threads).max().unwrap_or(0).max(1)
 }
 
 fn lanes(record: &Record, setup: &Setup) -> f64 {

@@ -1,8 +1,7 @@
 //! One HTML page with everything, to be handed on: it asks nobody for anything.
 
 use super::analysis::Analysis;
-use super::record::Record;
-use super::report::{cells, findings, heading, is_simulated, procs};
+use super::report::{cells, findings, heading, procs};
 use crate::table::{Table, digits};
 use std::fmt::Write as _;
 
@@ -23,8 +22,8 @@ tbody tr:last-child td{border-bottom:0}\
 @media print{.scroll{overflow:visible}table{font-size:9px}}";
 
 /// The page; `plots` are SVG documents with their titles.
-pub fn page(record: &Record, analysis: &Analysis, plots: &[(String, String)]) -> String {
-    let c = &record.conditions;
+pub fn page(analysis: &Analysis, plots: &[(String, String)]) -> String {
+    let c = &analysis.conditions;
     let mut out = String::new();
     let title = format!("{} on {} cores", c.model, c.cores);
     let _ = write!(
@@ -46,11 +45,13 @@ pub fn page(record: &Record, analysis: &Analysis, plots: &[(String, String)]) ->
         digits(c.seconds),
         digits(c.warmup)
     );
-    if !c.set.is_empty() {
-        let set: Vec<String> = c.set.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let mut set: Vec<String> =
+        c.set.iter().chain(&c.environment).map(|(key, value)| format!("{key} = {value}")).collect();
+    set.extend(c.config.iter().map(|_| "a configuration file, which scale.json has whole".to_owned()));
+    if !set.is_empty() {
         let _ = writeln!(out, "<p class=\"soft\">Set: {}</p>", escape(&set.join("; ")));
     }
-    if is_simulated(record) {
+    if analysis.simulated {
         let _ = writeln!(
             out,
             "<p class=\"warn\">Simulated: the engine's times are those of a model of an accelerator.</p>"

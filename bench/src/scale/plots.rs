@@ -51,8 +51,9 @@ pub struct Line {
     pub dashed: bool,
 }
 
-/// All plots of an experiment; `remark` (for instance that it is simulated) stands in every title.
-pub fn plots(analysis: &Analysis, remark: &str) -> Vec<Plot> {
+/// All plots of an experiment; that it is simulated stands in every title.
+pub fn plots(analysis: &Analysis) -> Vec<Plot> {
+    let remark = if analysis.simulated { ", simulated" } else { "" };
     let mut all = Vec::new();
     for (index, family) in analysis.families.iter().enumerate() {
         let cells: Vec<&CellFigures> = analysis

@@ -31,6 +31,10 @@ pub struct Conditions {
     pub warmup: f64,
     /// Keys of the configuration that were set.
     pub set: Vec<(String, String)>,
+    /// The variables that set some.
+    pub environment: Vec<(String, String)>,
+    /// The configuration file's text, if there was one.
+    pub config: Option<String>,
     /// The processor.
     pub processor: String,
     /// Its cores that this program may use.
@@ -106,25 +110,52 @@ impl Record {
     /// What keeps samples of other conditions out.
     ///
     /// # Errors
-    /// Names the first condition that differs.
+    /// Names the conditions that differ.
     pub fn check(&self, now: &Conditions) -> Result<(), BenchError> {
-        let (was, is) = (&self.conditions, now);
-        let pairs = [
-            ("program", &was.version, &is.version),
-            ("model", &was.model, &is.model),
-            ("device", &was.device, &is.device),
-            ("processor", &was.processor, &is.processor),
-        ];
-        if let Some((what, was, is)) = pairs.into_iter().find(|(_, was, is)| was != is) {
-            return Err(BenchError::usage(format!(
-                "the samples there were taken with another {what} ({was}, now {is}): choose another --out"
-            )));
+        match self.conditions.differences(now).join("; ") {
+            none if none.is_empty() => Ok(()),
+            some => Err(BenchError::usage(format!(
+                "the samples there were taken under other conditions ({some}): choose another --out"
+            ))),
         }
-        if was != is {
-            let reason = "the samples there were taken with other settings (pictures, times, --set or cores): choose another --out";
-            return Err(BenchError::usage(reason));
-        }
-        Ok(())
+    }
+}
+
+impl Conditions {
+    /// Whether no real device was measured.
+    pub fn is_simulated(&self) -> bool {
+        self.device == "sim"
+    }
+
+    /// What is not the same now, each with both values.
+    pub fn differences(&self, now: &Self) -> Vec<String> {
+        let both = |of: &dyn Fn(&Self) -> String| (of(self), of(now));
+        let pairs = |pairs: &[(String, String)]| match pairs {
+            [] => "none".to_owned(),
+            some => some.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "),
+        };
+        let config = |config: &Option<String>| match config {
+            None => "none",
+            some if *some == self.config => "one",
+            _ => "another",
+        };
+        [
+            ("program", both(&|c| c.version.clone())),
+            ("model", both(&|c| c.model.clone())),
+            ("device", both(&|c| c.device.clone())),
+            ("processor", both(&|c| c.processor.clone())),
+            ("cores", both(&|c| c.cores.to_string())),
+            ("lanes", both(&|c| c.lanes.to_string())),
+            ("pictures", both(&|c| format!("{} of {} bytes", c.pictures.join(", "), c.picture_bytes))),
+            ("seconds of warm-up and measurement", both(&|c| format!("{} and {}", c.warmup, c.seconds))),
+            ("keys set", both(&|c| pairs(&c.set))),
+            ("variables", both(&|c| pairs(&c.environment))),
+            ("configuration file", both(&|c| config(&c.config).to_owned())),
+        ]
+        .into_iter()
+        .filter(|(_, (was, is))| was != is)
+        .map(|(what, (was, is))| format!("{what}: {was}, now {is}"))
+        .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The experiment for a terminal and for a spreadsheet.
 
 use super::analysis::{Analysis, CellFigures, Family};
-use super::record::Record;
+use crate::load::SIMULATED;
 use crate::table::{Table, digits, percent};
 use std::fmt::Write as _;
 
@@ -96,6 +96,7 @@ pub fn cells_csv(analysis: &Analysis) -> String {
         "memory_mib",
         "limit",
         "disturbed",
+        "simulated",
     ]);
     for c in &analysis.cells {
         let optional = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
@@ -125,6 +126,7 @@ pub fn cells_csv(analysis: &Analysis) -> String {
         row.extend(rest.map(number));
         row.push(c.limit.name().to_owned());
         row.push(c.disturbed.to_string());
+        row.push(analysis.simulated.to_string());
         table.row(row);
     }
     table.csv()
@@ -221,8 +223,8 @@ pub fn findings(family: &Family, analysis: &Analysis) -> Vec<String> {
 }
 
 /// The whole report.
-pub fn text(record: &Record, analysis: &Analysis) -> String {
-    let c = &record.conditions;
+pub fn text(analysis: &Analysis) -> String {
+    let c = &analysis.conditions;
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -238,11 +240,14 @@ pub fn text(record: &Record, analysis: &Analysis) -> String {
         digits(c.seconds),
         digits(c.warmup)
     );
-    for (key, value) in &c.set {
+    for (key, value) in c.set.iter().chain(&c.environment) {
         let _ = writeln!(out, "set: {key} = {value}");
     }
-    if is_simulated(record) {
-        let _ = writeln!(out, "SIMULATED: the engine's times are those of a model of an accelerator");
+    if c.config.is_some() {
+        let _ = writeln!(out, "set: by a configuration file, which scale.json has whole");
+    }
+    if analysis.simulated {
+        let _ = writeln!(out, "{SIMULATED}");
     }
     let _ = writeln!(out, "\n{}", cells(analysis).text());
     if analysis.cells.iter().any(|c| c.disturbed) {
@@ -262,9 +267,4 @@ pub fn text(record: &Record, analysis: &Analysis) -> String {
         out.push('\n');
     }
     out
-}
-
-/// Whether no real device was measured.
-pub fn is_simulated(record: &Record) -> bool {
-    record.conditions.device.starts_with("sim")
 }

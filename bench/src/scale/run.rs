@@ -184,6 +184,8 @@ fn conditions(
         seconds: experiment.duration.as_secs_f64(),
         warmup: experiment.warmup.as_secs_f64(),
         set: experiment.settings.set.clone(),
+        environment: experiment.settings.environment(),
+        config: experiment.settings.config_text()?,
         processor: processor(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     })
@@ -206,7 +208,7 @@ fn shots_for(
             _ => name.clone(),
         })
         .collect();
-    let shots = load::shots(&target, &names, input, input.usual_form(), &[])?;
+    let shots = load::shots(&target, &names, input, input.usual_form(), None, &[])?;
     Ok((target, shots))
 }
 

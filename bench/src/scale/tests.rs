@@ -16,7 +16,9 @@ fn record(tps: impl Fn(u32, usize, u32) -> f64) -> Record {
         picture_bytes: 1000,
         seconds: 5.0,
         warmup: 1.0,
-        set: vec![("frontend.decode_threads".to_owned(), "1".to_owned())],
+        set: Vec::new(),
+        environment: Vec::new(),
+        config: None,
         processor: "made up".to_owned(),
         cores: 4,
     };
@@ -38,6 +40,7 @@ fn record(tps: impl Fn(u32, usize, u32) -> f64) -> Record {
                         run_ms: 6.0,
                         mean_batch: 1.0,
                         lanes_busy: tps * 0.006,
+                        decode_threads: 1,
                         shares: vec![1.0 / f64::from(procs); procs as usize],
                         cores: Cores { frontends: tps * 0.002, engine: tps * 0.006, ..Cores::default() },
                         ..Seen::default()
@@ -73,7 +76,7 @@ fn ceilings_and_prediction_follow_from_what_a_picture_costs() {
 
 #[test]
 fn a_relation_is_what_chance_does_not_explain() {
-    let text = |record: &Record| text(record, &analyse(record, SECOND));
+    let text = |record: &Record| text(&analyse(record, SECOND));
     let flat = record(|_, c, round| (c as f64 * 100.0).min(if round == 0 { 490.0 } else { 510.0 }));
     assert!(text(&flat).contains("TPS does not follow the number of processes"), "{}", text(&flat));
     let steep = record(|procs, c, _| (c as f64 * 100.0).min(f64::from(procs) * 120.0));
@@ -84,13 +87,11 @@ fn a_relation_is_what_chance_does_not_explain() {
 fn two_runs_are_told_apart_beyond_chance() {
     let run =
         |factor: f64| analyse(&record(|_, c, round| factor * (c as f64 * 99.0 + f64::from(round))), SECOND);
-    let verdicts = |a: f64, b: f64| {
-        let table = compare(&run(b), &run(a));
-        table.rows()[1..].iter().map(|row| row.last().unwrap().clone()).collect::<Vec<_>>()
-    };
-    assert!(verdicts(1.0, 1.2).iter().all(|verdict| verdict == "faster"));
-    assert!(verdicts(1.0, 0.8).iter().all(|verdict| verdict == "slower"));
-    assert!(verdicts(1.0, 1.001).iter().all(|verdict| verdict == "the same"));
+    let verdicts =
+        |a: f64, b: f64| compare(&run(b), &run(a)).cells.iter().map(|pair| pair.verdict).collect::<Vec<_>>();
+    assert!(verdicts(1.0, 1.2).iter().all(|&verdict| verdict == "faster"));
+    assert!(verdicts(1.0, 0.8).iter().all(|&verdict| verdict == "slower"));
+    assert!(verdicts(1.0, 1.001).iter().all(|&verdict| verdict == "the same"));
 }
 
 #[test]
@@ -123,10 +124,77 @@ fn a_record_is_gone_on_with_only_under_its_conditions() {
     let cell = record.samples[0].cell;
     assert!(read.has(&cell, 0, true) && read.has(&cell, 1, false) && !read.has(&cell, 2, false));
     assert!(read.check(&record.conditions).is_ok());
-    let other = Conditions { model: "n 4567".to_owned(), ..record.conditions.clone() };
-    assert!(read.check(&other).unwrap_err().to_string().contains("another model"));
-    let other = Conditions { seconds: 1.0, ..record.conditions };
-    assert!(read.check(&other).is_err());
+    let same = || record.conditions.clone();
+    let pair = |key: &str| vec![(key.to_owned(), "1".to_owned())];
+    for (other, named) in [
+        (Conditions { model: "n 4567".to_owned(), ..same() }, "model: m 0123, now n 4567"),
+        (Conditions { seconds: 1.0, ..same() }, "1 and 5, now 1 and 1"),
+        (Conditions { set: pair("engine.lanes"), ..same() }, "keys set: none, now engine.lanes=1"),
+        (Conditions { environment: pair("DETECTD_ENGINE__LANES"), ..same() }, "DETECTD_ENGINE__LANES=1"),
+        (
+            Conditions { config: Some("[engine]".to_owned()), ..same() },
+            "configuration file: none, now another",
+        ),
+    ] {
+        let why = read.check(&other).unwrap_err().to_string();
+        assert!(why.contains(named) && why.contains("choose another --out"), "{why}");
+        let back = Record { conditions: other, samples: Vec::new() };
+        assert!(back.check(&record.conditions).is_err(), "{named}");
+    }
+    let of = |text: &str| Conditions { config: Some(text.to_owned()), ..same() };
+    assert_eq!(of("a").differences(&of("b")), ["configuration file: one, now another"]);
+}
+
+#[test]
+fn what_frontends_can_feed_follows_from_the_threads_that_ran() {
+    let mut record = record(|procs, _, _| f64::from(procs));
+    for sample in &mut record.samples {
+        sample.seen.decode_threads = if sample.cell.setup.procs == 1 { 4 } else { 2 };
+    }
+    let analysis = analyse(&record, SECOND);
+    let fed: Vec<f64> = analysis.families[0].procs.iter().map(|p| p.frontends.round()).collect();
+    // 2 ms a picture: 500 a second and thread.
+    assert_eq!(fed, [2000.0, 2000.0, 4000.0]);
+}
+
+#[test]
+fn rows_of_a_comparison_say_what_was_varied_and_what_differs_besides() {
+    let run = |lanes, device: &str| {
+        let mut record = record(|_, c, _| c as f64);
+        device.clone_into(&mut record.conditions.device);
+        record.samples.iter_mut().for_each(|sample| sample.cell.setup.lanes = lanes);
+        analyse(&record, SECOND)
+    };
+    let same = compare(&run(Some(3), "cpu"), &run(Some(3), "cpu"));
+    assert_eq!((same.differences.len(), same.cells.len()), (0, 9));
+    let head = same.text();
+    assert!(head.starts_with("input") && head.contains("lanes") && head.contains("max_batch"), "{head}");
+    assert_eq!(head.lines().nth(1).unwrap().split_whitespace().nth(2), Some("3"), "{head}");
+    let other = compare(&run(None, "sim"), &run(None, "cpu"));
+    assert_eq!(other.differences, ["device: cpu, now sim"]);
+    assert!(other.text().starts_with("SIMULATED: what is now"), "{}", other.text());
+    assert!(other.text().contains("\nnot the same: device: cpu, now sim\n"), "{}", other.text());
+    let json = serde_json::to_value(&other).unwrap();
+    assert_eq!((&json["simulated"], &json["simulated_before"]), (&true.into(), &false.into()));
+    assert_eq!(json["cells"][0]["verdict"], "the same");
+    assert_eq!(compare(&run(None, "cpu"), &run(Some(1), "cpu")).text(), "no cell is in both\n");
+}
+
+#[test]
+fn every_form_of_the_report_says_that_it_is_simulated() {
+    for device in ["cpu", "sim"] {
+        let mut record = record(|_, c, _| c as f64);
+        device.clone_into(&mut record.conditions.device);
+        let analysis = analyse(&record, SECOND);
+        let simulated = device == "sim";
+        assert_eq!(serde_json::to_value(&analysis).unwrap()["simulated"], simulated);
+        assert_eq!(text(&analysis).contains("SIMULATED"), simulated);
+        assert_eq!(page(&analysis, &[]).contains("Simulated:"), simulated);
+        assert!(plots(&analysis).iter().all(|plot| plot.title.contains("simulated") == simulated));
+        let csv = cells_csv(&analysis);
+        assert!(csv.lines().next().unwrap().ends_with(",simulated"), "{csv}");
+        assert!(csv.lines().skip(1).all(|line| line.ends_with(&format!(",{simulated}"))), "{csv}");
+    }
 }
 
 #[test]
@@ -153,7 +221,7 @@ fn a_disturbed_sample_gives_way_to_a_better_one() {
 fn plots_are_drawn_in_both_forms_and_the_page_needs_nobody() {
     let record = record(|_, c, _| (c as f64 * 100.0).min(500.0));
     let analysis = analyse(&record, SECOND);
-    let plots = plots(&analysis, "");
+    let plots = plots(&analysis);
     assert_eq!(plots.len(), 5);
     let drawn: Vec<(String, String)> =
         plots.iter().map(|plot| (plot.title.clone(), svg(plot).unwrap())).collect();
@@ -166,7 +234,7 @@ fn plots_are_drawn_in_both_forms_and_the_page_needs_nobody() {
         let inked = picture.rgb.chunks(3).filter(|pixel| pixel[0] < 128).count();
         assert!(inked > 2000, "{}: only {inked} dark pixels", plot.name);
     }
-    let page = page(&record, &analysis, &drawn);
+    let page = page(&analysis, &drawn);
     assert_eq!(page.matches("<svg ").count(), 5);
     assert_eq!(page.matches("viewBox").count(), 5);
     for outside in ["src=", "href=", "url(", "<script"] {
