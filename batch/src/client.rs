@@ -90,8 +90,14 @@ impl<'a> Client<'a> {
     /// A service that does not answer.
     pub fn model(&self, address: &str) -> Result<Model, BatchError> {
         let lost = |why: &dyn std::fmt::Display| BatchError::Service(why.to_string());
-        let mut answer = self.agent.get(format!("http://{address}/about")).call().map_err(|error| lost(&error))?;
-        let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec().map_err(|error| lost(&error))?;
+        let mut answer =
+            self.agent.get(format!("http://{address}/about")).call().map_err(|error| lost(&error))?;
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(LONGEST_ANSWER)
+            .read_to_vec()
+            .map_err(|error| lost(&error))?;
         let about: About = serde_json::from_slice(&body).map_err(|error| lost(&error))?;
         Ok(about.model)
     }

@@ -50,7 +50,12 @@ pub enum BatchError {
 
 /// Limits for a picture that a frontend has decoded within its own, which may be wider than the usual ones.
 fn decoded_before() -> vision::decode::Limits {
-    vision::decode::Limits { max_pixels: u64::MAX, max_side: u32::MAX, max_alloc: u64::MAX, ..Default::default() }
+    vision::decode::Limits {
+        max_pixels: u64::MAX,
+        max_side: u32::MAX,
+        max_alloc: u64::MAX,
+        ..Default::default()
+    }
 }
 
 impl BatchError {

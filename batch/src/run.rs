@@ -162,7 +162,9 @@ fn work(
     let stopped = || over.load(Ordering::Relaxed) || plan.stop.load(Ordering::Relaxed);
     let stopped: &(dyn Fn() -> bool + Sync) = &stopped;
     let sorting = match plan.sort {
-        Some(folder) => Some(Sorting::new(folder, Client::new(&url, stopped).model(address)?, journal.begun())?),
+        Some(folder) => {
+            Some(Sorting::new(folder, Client::new(&url, stopped).model(address)?, journal.begun())?)
+        }
         None => None,
     };
     let sorting = sorting.as_ref();
@@ -178,7 +180,8 @@ fn work(
         });
         for _ in 0..plan.jobs {
             let (results, queue, url) = (results.clone(), queue.clone(), &url);
-            scope.spawn(move || serve((plan, sorting), &Client::new(url, stopped), &queue, &results, stopped));
+            scope
+                .spawn(move || serve((plan, sorting), &Client::new(url, stopped), &queue, &results, stopped));
         }
         drop((results, queue));
         let outcome = write_down(plan, &answers, journal, before, alive);

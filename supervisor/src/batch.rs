@@ -32,7 +32,9 @@ pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
     }
     let config = config::load(&args.config.sources()).map_err(Failure::usage)?;
     if config.engine.device == engine::Device::Sim {
-        return Err(Failure::usage("engine.device: what a modelled accelerator finds is of no worth in a batch"));
+        return Err(Failure::usage(
+            "engine.device: what a modelled accelerator finds is of no worth in a batch",
+        ));
     }
     let format = match args.format {
         Some(BatchFormat::Jsonl) => Format::JsonLines,
@@ -159,7 +161,8 @@ fn digest(config: &Config, query: &str) -> Result<String, Failure> {
     }
     let engine = &config.engine;
     let limit = config.inputs.max_image.min(config.inputs.max_body);
-    let settings = (env!("CARGO_PKG_VERSION"), engine.device, &engine.sim, engine.optimization, &config.images, limit);
+    let settings =
+        (env!("CARGO_PKG_VERSION"), engine.device, &engine.sim, engine.optimization, &config.images, limit);
     hash.update(serde_json::to_vec(&settings).map_err(Failure::internal)?);
     hash.update(query);
     Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {

@@ -41,7 +41,8 @@ fn pictures_lie_by_class_and_score_once_however_often_they_are_done() {
     assert_eq!((begin("_models/v.json"), lying.len()), (1, 5), "{lying:?}");
     let sidecar = lying.iter().find(|file| file.starts_with("red/") && file.ends_with(".json")).expect("one");
     let sidecar: Sidecar =
-        serde_json::from_slice(&std::fs::read(folder.path().join(sidecar)).expect("a file")).expect("a sidecar");
+        serde_json::from_slice(&std::fs::read(folder.path().join(sidecar)).expect("a file"))
+            .expect("a sidecar");
     assert_eq!((sidecar.request.as_str(), sidecar.source.as_str(), sidecar.width), ("x/1.png", "batch", 64));
     assert_eq!(sidecar.found_top(), ("red".to_owned(), 0.93));
 }
