@@ -322,7 +322,7 @@ def blank(rng, held_back=False):
     if chance < 0.3:
         return _collection(rng, held_back)
     if chance < 0.6:
-        return _caption(rng, held_back)
+        return caption(rng, held_back)
     return _scene(rng, held_back, count=0)[0]
 
 
@@ -344,7 +344,7 @@ def _collection(rng, held_back):
     return photograph(rng, illuminate(rng, canvas), 3.0)
 
 
-def _caption(rng, held_back):
+def caption(rng, held_back=False):
     """Words written straight over a picture, large and often white: titles, signs, subtitles, marks of an editor."""
     canvas = background(rng, held_back)
     for _ in range(int(rng.integers(1, 7))):
