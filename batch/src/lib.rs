@@ -53,8 +53,11 @@ fn decoded_before() -> vision::decode::Limits {
     vision::decode::Limits {
         max_pixels: u64::MAX,
         max_side: u32::MAX,
+        min_side: 0,
+        max_aspect: 1 << 20,
+        max_scans: u32::MAX,
+        max_metadata: 1 << 40,
         max_alloc: u64::MAX,
-        ..Default::default()
     }
 }
 

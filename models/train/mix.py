@@ -17,6 +17,8 @@ def main():
     options.add_argument("out", type=Path)
     options.add_argument("--old", dest="share", type=float, default=0.25, help="the second one's share, 0 to 1")
     options = options.parse_args()
+    if not 0 <= options.share <= 1:
+        raise SystemExit("--old must be 0 to 1: beyond its two states a network is none")
     new, old = (torch.load(path, map_location="cpu") for path in (options.new, options.old))
     mixed = {name: torch.lerp(tensor, old[name], options.share) if tensor.is_floating_point() else tensor for name, tensor in new.items()}
     torch.save(mixed, options.out)

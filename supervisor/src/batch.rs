@@ -54,7 +54,8 @@ pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
         signal_hook::flag::register(signal, stop.clone()).map_err(Failure::internal)?;
     }
     let query = query(args);
-    let of = digest(&config, &query)?;
+    // What is written beside the answers belongs to it: half of the pictures drawn or sorted would be a run that looks whole.
+    let of = digest(&config, &format!("{query} {:?} {:?}", args.draw, args.sort))?;
     let progress = Arc::new(Progress::new(args.quiet));
     let jobs = if args.jobs > 0 { args.jobs } else { jobs(&config) };
     let plan = Plan {
