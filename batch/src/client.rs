@@ -1,10 +1,21 @@
-//! One worker's connection to the service: a picture's bytes out, a record back. Owns what is tried again: whatever is the
+//! The connections to the service: a picture's bytes out, a record back. Owns what is tried again: whatever is the
 //! service's and may pass is, until the patience ends; what is the picture's fault becomes its record.
+//!
+//! All of it on one thread: a thread for each request on its way would be woken for each, and interrupt a lane every time.
 
 use crate::BatchError;
 use crate::record::{Found, Record};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use std::cell::RefCell;
+use std::error::Error;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 use vision::model::Task;
 
 /// How long a service that refuses everybody is asked again: longer than an engine takes to start anew.
@@ -15,14 +26,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often a picture is tried that makes the service itself fail.
 const TRIES: u32 = 3;
 /// Longest answer.
-const LONGEST_ANSWER: u64 = 64 << 20;
+const LONGEST_ANSWER: usize = 64 << 20;
 
-/// A connection that is kept.
+/// A connection that nothing is under way on.
+type Connection = SendRequest<Full<Bytes>>;
+
+/// The service as one run sees it.
 pub struct Client<'a> {
-    agent: ureq::Agent,
-    url: &'a str,
+    address: &'a str,
+    /// Path and query to which pictures are posted.
+    target: String,
+    idle: RefCell<Vec<Connection>>,
     /// Says that nobody waits for the answer any more.
-    stopped: &'a (dyn Fn() -> bool + Sync),
+    stopped: &'a dyn Fn() -> bool,
 }
 
 /// What one try came to.
@@ -67,37 +83,20 @@ struct Problem {
 }
 
 impl<'a> Client<'a> {
-    /// A client of the address to which pictures are posted.
-    pub fn new(url: &'a str, stopped: &'a (dyn Fn() -> bool + Sync)) -> Self {
-        // Each step has its limit, not the whole request: with one for all ureq looks every name up in a thread of its own, which
-        // here, where the address is a number, was a thread for each picture.
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_connect(Some(PATIENCE))
-            .timeout_send_request(Some(PATIENCE))
-            .timeout_send_body(Some(PATIENCE))
-            .timeout_recv_response(Some(PATIENCE))
-            .timeout_recv_body(Some(PATIENCE))
-            .max_idle_connections_per_host(1)
-            .build();
-        Self { agent: config.into(), url, stopped }
+    /// A client of the service at this address. `query`: of each picture's request, without its question mark.
+    pub fn new(address: &'a str, query: &str, stopped: &'a dyn Fn() -> bool) -> Self {
+        let question = if query.is_empty() { "" } else { "?" };
+        Self { address, target: format!("/detect{question}{query}"), idle: RefCell::default(), stopped }
     }
 
-    /// The model of the service at this address.
+    /// The model of the service.
     ///
     /// # Errors
     /// A service that does not answer.
-    pub fn model(&self, address: &str) -> Result<Model, BatchError> {
+    pub async fn model(&self) -> Result<Model, BatchError> {
         let lost = |why: &dyn std::fmt::Display| BatchError::Service(why.to_string());
-        let mut answer =
-            self.agent.get(format!("http://{address}/about")).call().map_err(|error| lost(&error))?;
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(LONGEST_ANSWER)
-            .read_to_vec()
-            .map_err(|error| lost(&error))?;
+        let (_, body) =
+            self.exchange(Method::GET, "/about", Bytes::new()).await.map_err(|error| lost(&error))?;
         let about: About = serde_json::from_slice(&body).map_err(|error| lost(&error))?;
         Ok(about.model)
     }
@@ -106,12 +105,12 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// A service that does not answer, or refuses whatever the picture.
-    pub fn detect(&self, name: &str, bytes: &[u8]) -> Result<Option<Record>, BatchError> {
+    pub async fn detect(&self, name: &str, bytes: &Bytes) -> Result<Option<Record>, BatchError> {
         let begun = Instant::now();
         let mut pause = PAUSE;
         let mut failures = 0;
         loop {
-            let why = match self.attempt(name, bytes)? {
+            let why = match self.attempt(name, bytes).await? {
                 Try::Done(record) => return Ok(Some(record)),
                 Try::Failed(record) if failures + 1 >= TRIES => return Ok(Some(record)),
                 Try::Failed(_) => {
@@ -126,23 +125,57 @@ impl<'a> Client<'a> {
             if begun.elapsed() > PATIENCE {
                 return Err(BatchError::Service(why));
             }
-            std::thread::sleep(pause);
+            tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    fn attempt(&self, name: &str, bytes: &[u8]) -> Result<Try, BatchError> {
-        let sent = self.agent.post(self.url).content_type("application/octet-stream").send(bytes);
-        let answer = sent.and_then(|mut answer| {
-            let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec()?;
-            Ok((answer.status().as_u16(), body))
-        });
-        match answer {
-            Ok((200, body)) => read(name, &body).map(Try::Done),
-            Ok((status, body)) => refused(name, status, &body),
+    async fn attempt(&self, name: &str, bytes: &Bytes) -> Result<Try, BatchError> {
+        let exchange = self.exchange(Method::POST, &self.target, bytes.clone());
+        match tokio::time::timeout(PATIENCE, exchange).await {
+            Ok(Ok((200, body))) => read(name, &body).map(Try::Done),
+            Ok(Ok((status, body))) => refused(name, status, &body),
             // A frontend that died with the request in its hands: another one takes it.
-            Err(error) => Ok(Try::Later(error.to_string())),
+            Ok(Err(error)) => Ok(Try::Later(error.to_string())),
+            Err(late) => Ok(Try::Later(late.to_string())),
         }
+    }
+
+    /// One request on a connection of its own: status and body of the answer.
+    async fn exchange(
+        &self,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<(u16, Bytes), Box<dyn Error + Send + Sync>> {
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, self.address)
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .body(Full::new(body))?;
+        let mut connection = self.connection().await?;
+        let answer = connection.send_request(request).await?;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await?.to_bytes();
+        self.idle.borrow_mut().push(connection);
+        Ok((status, body))
+    }
+
+    /// One that is kept and still open, or a new one.
+    async fn connection(&self) -> Result<Connection, Box<dyn Error + Send + Sync>> {
+        loop {
+            let Some(mut kept) = self.idle.borrow_mut().pop() else { break };
+            if kept.ready().await.is_ok() {
+                return Ok(kept);
+            }
+        }
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        // How it ends is what the request on it says.
+        tokio::spawn(driver);
+        Ok(connection)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Offline work: every picture of folders, lists and archives through a running service, into one file of answers.
 //!
 //! ```text
-//! sources ─ items in order ─▶ feed ─▶ workers (client: one connection each) ─▶ journal ─▶ formats
-//!                             skips what the journal has                       OUT.part   OUT
+//! sources ─ items in order ─▶ reading ─▶ run (client: a connection each) ─▶ journal ─▶ formats
+//!           but what the journal has                                        OUT.part   OUT
 //! ```
 //!
 //! `run` owns the threads; the service is somebody else's (the command starts a private one). The journal is the only
@@ -14,6 +14,7 @@ mod drawing;
 mod formats;
 mod journal;
 mod progress;
+mod reading;
 mod record;
 mod run;
 mod sorting;

@@ -54,13 +54,13 @@ impl Progress {
     /// So many are done, this many of them bad.
     pub fn at(&self, done: usize, bad: usize) {
         let Ok(mut state) = self.state.lock() else { return };
-        let text = rate(done - state.before, state.total - done, bad, state.begun.elapsed());
+        let text = || rate(done - state.before, state.total - done, bad, state.begun.elapsed());
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
-            bar.set_message(text);
+            bar.set_message(text());
         } else if !self.quiet && state.said.elapsed() >= EVERY {
+            line(&format!("{done}/{} pictures, {}", state.total, text()));
             state.said = Instant::now();
-            line(&format!("{done}/{} pictures, {text}", state.total));
         }
     }
 

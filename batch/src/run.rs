@@ -1,22 +1,24 @@
-//! A run from the listing to the answer file: one thread feeds, some ask the service, the caller's writes down. Every queue holds
-//! as many pictures as there are workers, so memory does not grow with the number of pictures.
+//! A run from the listing to the answer file: some threads read, the caller's asks the service about several pictures at once and
+//! writes down what it says. So many are read ahead as are asked about, so memory does not grow with the number of pictures.
 
 use crate::client::Client;
 use crate::formats::{self, Format};
 use crate::journal::Journal;
 use crate::progress::Progress;
+use crate::reading::{READERS, Reading, Task};
 use crate::record::Record;
 use crate::sorting::Sorting;
-use crate::sources::{Item, Listing, Place};
-use crate::{BatchError, archive, drawing};
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use crate::sources::{Item, Listing};
+use crate::{BatchError, drawing};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{Receiver, channel};
 
 /// How often it is looked whether to stop and whether the service lives.
 const LOOK: Duration = Duration::from_millis(200);
@@ -135,17 +137,6 @@ fn begins(total: usize, before: usize, passed_over: usize) -> String {
     text
 }
 
-/// One picture to ask about.
-struct Task {
-    name: String,
-    bytes: Source,
-}
-
-enum Source {
-    File(PathBuf),
-    Bytes(io::Result<Vec<u8>>),
-}
-
 fn work(
     plan: &Plan<'_>,
     address: &str,
@@ -154,174 +145,125 @@ fn work(
     before: usize,
     alive: &mut dyn FnMut() -> Option<String>,
 ) -> Result<End, BatchError> {
-    let question = if plan.query.is_empty() { "" } else { "?" };
-    let url = format!("http://{address}/detect{question}{}", plan.query);
-    // Ours; the plan's is set by a signal. Both are only ever set, and nothing is read on the strength of them, so no
-    // ordering is needed.
-    let over = AtomicBool::new(false);
-    let stopped = || over.load(Ordering::Relaxed) || plan.stop.load(Ordering::Relaxed);
-    let stopped: &(dyn Fn() -> bool + Sync) = &stopped;
-    let sorting = match plan.sort {
-        Some(folder) => {
-            Some(Sorting::new(folder, Client::new(&url, stopped).model(address)?, journal.begun())?)
-        }
-        None => None,
-    };
-    let sorting = sorting.as_ref();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| BatchError::Usage(error.to_string()))?;
+    let reading = &Reading::new(left, plan.longest);
     std::thread::scope(|scope| {
-        let (tasks, queue) = sync_channel::<Task>(plan.jobs);
-        let (results, answers) = sync_channel::<Result<Record, BatchError>>(plan.jobs);
-        let queue = std::sync::Arc::new(Mutex::new(queue));
-        let failed = results.clone();
-        scope.spawn(move || {
-            if let Err(error) = feed(left, plan.longest, &tasks, stopped) {
-                let _ = failed.send(Err(error)); // nobody waits: the run is over
-            }
-        });
-        for _ in 0..plan.jobs {
-            let (results, queue, url) = (results.clone(), queue.clone(), &url);
-            scope
-                .spawn(move || serve((plan, sorting), &Client::new(url, stopped), &queue, &results, stopped));
+        let (tasks, queue) = channel(plan.jobs);
+        for _ in 0..READERS.min(left.len()) {
+            let tasks = tasks.clone();
+            scope.spawn(move || reading.read(&tasks));
         }
-        drop((results, queue));
-        let outcome = write_down(plan, &answers, journal, before, alive);
-        over.store(true, Ordering::Relaxed);
-        // Whoever still has a result finds nobody to take it.
-        drop(answers);
-        outcome
+        drop(tasks);
+        // However it ends, the queue is gone then, and the readers with it.
+        runtime.block_on(ask(plan, address, queue, Books { plan, journal, done: before, named: 0 }, alive))
     })
 }
 
-/// Puts what comes into the journal, until everything has come or something ends it.
-fn write_down(
+/// Asks about what comes out of the queue, until everything has been answered or something ends it.
+async fn ask(
     plan: &Plan<'_>,
-    answers: &Receiver<Result<Record, BatchError>>,
-    journal: &mut Journal,
-    before: usize,
+    address: &str,
+    mut queue: Receiver<Result<Task, BatchError>>,
+    mut books: Books<'_>,
     alive: &mut dyn FnMut() -> Option<String>,
 ) -> Result<End, BatchError> {
-    let mut done = before;
-    let mut named = 0;
-    let mut looked = Instant::now();
-    loop {
-        match answers.recv_timeout(LOOK) {
-            Ok(record) => {
-                let record = record?;
-                if let Some(fault) = &record.error {
-                    let text = format!("{}: {}: {}", record.image, fault.code, fault.detail);
-                    if plan.strict {
-                        return Ok(End::Strict(text));
-                    }
-                    named += 1;
-                    if named <= NAMED {
-                        plan.progress.tell(&text);
-                    }
-                }
-                if plan.format == Format::Coco && record.classes.is_some() {
-                    return Err(BatchError::Usage(
-                        "a classifier finds no boxes: choose .jsonl or .csv instead of COCO".to_owned(),
-                    ));
-                }
-                journal.write(&record)?;
-                done += 1;
-                plan.progress.at(done, journal.bad());
-            }
-            Err(RecvTimeoutError::Timeout) => plan.progress.at(done, journal.bad()),
-            Err(RecvTimeoutError::Disconnected) => {
-                // Every worker has gone: all is done, or they were told to stop.
-                let stop = plan.stop.load(Ordering::Relaxed);
-                return Ok(if stop { End::Stopped } else { End::Complete });
-            }
-        }
-        if looked.elapsed() >= LOOK {
-            looked = Instant::now();
-            if let Some(why) = alive() {
-                return Err(BatchError::Service(why));
-            }
-        }
-    }
-}
-
-/// Hands out the pictures in order. Archives are read here, front to back; files by whoever sends them.
-fn feed(
-    left: &[&Item],
-    longest: u64,
-    tasks: &SyncSender<Task>,
-    stopped: &(dyn Fn() -> bool + Sync),
-) -> Result<(), BatchError> {
-    let mut rest = left;
-    while let Some(item) = rest.first() {
-        let Place::Member(path, _) = &item.place else {
-            let Place::File(path) = &item.place else { unreachable!("there are two places") };
-            let task = Task { name: item.name.clone(), bytes: Source::File(path.clone()) };
-            if stopped() || tasks.send(task).is_err() {
-                return Ok(());
-            }
-            rest = &rest[1..];
-            continue;
-        };
-        let same = |item: &&Item| matches!(&item.place, Place::Member(other, _) if other == path);
-        let count = rest.iter().take_while(|item| same(item)).count();
-        let mut wanted: HashMap<usize, &str> = rest[..count]
-            .iter()
-            .filter_map(|item| match item.place {
-                Place::Member(_, number) => Some((number, item.name.as_str())),
-                Place::File(_) => None,
-            })
-            .collect();
-        archive::visit(path, &mut |number, _, size, reader| {
-            if let Some(name) = wanted.remove(&number) {
-                let task =
-                    Task { name: name.to_owned(), bytes: Source::Bytes(limited(reader, size, longest)) };
-                if stopped() || tasks.send(task).is_err() {
-                    return Ok(false);
-                }
-            }
-            Ok(!wanted.is_empty())
-        })?;
-        rest = &rest[count..];
-    }
-    Ok(())
-}
-
-/// Asks the service about one picture after the other.
-fn serve(
-    (plan, sorting): (&Plan<'_>, Option<&Sorting<'_>>),
-    client: &Client<'_>,
-    queue: &Mutex<Receiver<Task>>,
-    results: &SyncSender<Result<Record, BatchError>>,
-    stopped: &(dyn Fn() -> bool + Sync),
-) {
-    loop {
-        let task = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(task) = task else { return };
-        if stopped() {
-            continue; // lets the feeder go, too
-        }
-        let result = match answer(plan, sorting, client, task) {
-            Ok(None) => continue,
-            Ok(Some(record)) => Ok(record),
-            Err(error) => Err(error),
-        };
-        if results.send(result).is_err() {
-            // The run is over. What the feeder has handed out is taken all the same, so that it does not wait.
-            while queue.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok() {}
-            return;
-        }
-    }
-}
-
-fn answer(
-    plan: &Plan<'_>,
-    sorting: Option<&Sorting<'_>>,
-    client: &Client<'_>,
-    task: Task,
-) -> Result<Option<Record>, BatchError> {
-    let Task { name, bytes } = task;
-    let bytes = match bytes {
-        Source::Bytes(bytes) => bytes,
-        Source::File(path) => read_file(&path, plan.longest),
+    // Set by a signal, and nothing is read on the strength of it, so no ordering is needed.
+    let stopped = || plan.stop.load(Ordering::Relaxed);
+    let client = Client::new(address, plan.query, &stopped);
+    let sorting = match plan.sort {
+        Some(folder) => Some(Sorting::new(folder, client.model().await?, books.journal.begun())?),
+        None => None,
     };
+    let extras = Arc::new(Extras { draw: plan.draw.map(Path::to_owned), sorting });
+    let mut asked = FuturesUnordered::new();
+    let mut look = tokio::time::interval(LOOK);
+    let mut is_open = true;
+    while is_open || !asked.is_empty() {
+        tokio::select! {
+            Some(answer) = asked.next() => {
+                let answer: Result<Option<Record>, BatchError> = answer;
+                if let Some(record) = answer?
+                    && let Some(end) = books.enter(&record)?
+                {
+                    return Ok(end);
+                }
+            }
+            task = queue.recv(), if is_open && asked.len() < plan.jobs => match task {
+                // What is on its way comes to an end, nothing else begins.
+                Some(task) if !stopped() => asked.push(answer(&client, &extras, task?)),
+                _ => is_open = false,
+            },
+            _ = look.tick() => {
+                plan.progress.at(books.done, books.journal.bad());
+                is_open &= !stopped();
+                if let Some(why) = alive() {
+                    return Err(BatchError::Service(why));
+                }
+            }
+        }
+    }
+    Ok(if stopped() { End::Stopped } else { End::Complete })
+}
+
+/// Where what comes is written down.
+struct Books<'a> {
+    plan: &'a Plan<'a>,
+    journal: &'a mut Journal,
+    /// Pictures in the journal.
+    done: usize,
+    /// Bad pictures that the user was told of.
+    named: usize,
+}
+
+impl Books<'_> {
+    /// Puts a record into the journal; says if it ends the run.
+    fn enter(&mut self, record: &Record) -> Result<Option<End>, BatchError> {
+        let plan = self.plan;
+        if let Some(fault) = &record.error {
+            let text = format!("{}: {}: {}", record.image, fault.code, fault.detail);
+            if plan.strict {
+                return Ok(Some(End::Strict(text)));
+            }
+            self.named += 1;
+            if self.named <= NAMED {
+                plan.progress.tell(&text);
+            }
+        }
+        if plan.format == Format::Coco && record.classes.is_some() {
+            return Err(BatchError::Usage(
+                "a classifier finds no boxes: choose .jsonl or .csv instead of COCO".to_owned(),
+            ));
+        }
+        self.journal.write(record)?;
+        self.done += 1;
+        Ok(None)
+    }
+}
+
+/// What is done with a picture besides.
+struct Extras {
+    draw: Option<PathBuf>,
+    sorting: Option<Sorting>,
+}
+
+impl Extras {
+    fn finish(&self, record: &Record, bytes: &[u8]) -> Result<(), BatchError> {
+        if let Some(folder) = &self.draw {
+            drawing::draw(folder, record, bytes)?;
+        }
+        if let Some(sorting) = &self.sorting {
+            sorting.sort(record, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The record of a picture, once everything is done with it. `None` when it was stopped meanwhile.
+async fn answer(client: &Client<'_>, extras: &Arc<Extras>, task: Task) -> Result<Option<Record>, BatchError> {
+    let Task { name, bytes } = task;
     let bytes = match bytes {
         Ok(bytes) if bytes.is_empty() => {
             return Ok(Some(Record::bad(&name, "not_an_image", "the file is empty")));
@@ -332,36 +274,18 @@ fn answer(
         }
         Err(error) => return Ok(Some(Record::bad(&name, "unreadable", error.to_string()))),
     };
-    let record = client.detect(&name, &bytes)?;
-    if let (Some(folder), Some(record)) = (plan.draw, &record) {
-        drawing::draw(folder, record, &bytes)?;
+    let Some(record) = client.detect(&name, &bytes).await? else { return Ok(None) };
+    if extras.draw.is_none() && extras.sorting.is_none() {
+        return Ok(Some(record));
     }
-    if let (Some(sorting), Some(record)) = (sorting, &record) {
-        sorting.sort(record, &bytes)?;
-    }
-    Ok(record)
+    finished(extras.clone(), record, bytes).await.map(Some)
 }
 
-fn read_file(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
-    let facts = std::fs::metadata(path)?;
-    if !facts.is_file() {
-        return Err(io::Error::other("is no file")); // a pipe would be waited for
-    }
-    limited(&mut File::open(path)?, facts.len(), longest)
-}
-
-/// All of a file or member, unless it is longer than the service takes.
-fn limited(reader: &mut dyn Read, size: u64, longest: u64) -> io::Result<Vec<u8>> {
-    let too_large = || {
-        let text = format!("the file is longer than {longest} bytes (inputs.max_image)");
-        io::Error::new(io::ErrorKind::FileTooLarge, text)
-    };
-    if size > longest {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    reader.take(longest + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > longest { Err(too_large()) } else { Ok(bytes) }
+/// Draws and sorts, on a thread of its own: decoding and encoding take as long as the service does.
+async fn finished(extras: Arc<Extras>, record: Record, bytes: Bytes) -> Result<Record, BatchError> {
+    let work = move || extras.finish(&record, &bytes).map(|()| record);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| BatchError::Usage(format!("a picture could not be drawn or sorted: {error}")))?
 }
 
 #[cfg(test)]

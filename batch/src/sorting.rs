@@ -5,27 +5,27 @@ use crate::client::Model;
 use crate::record::{Found, Record};
 use harvest::filing;
 use harvest::sidecar::{self, ModelName, Sidecar};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use vision::decode::decode;
 
 /// Where to, and what is the same for all pictures of a run.
-pub struct Sorting<'a> {
-    folder: &'a Path,
+pub struct Sorting {
+    folder: PathBuf,
     model: ModelName,
     begun: String,
 }
 
-impl<'a> Sorting<'a> {
+impl Sorting {
     /// Sorts below this folder what this model finds. `begun`: when the first of the runs began, whose day names the folders, so that a
     /// picture that is done again is not there twice.
     ///
     /// # Errors
     /// A folder that cannot be written to.
-    pub fn new(folder: &'a Path, model: Model, begun: &str) -> Result<Self, BatchError> {
+    pub fn new(folder: &Path, model: Model, begun: &str) -> Result<Self, BatchError> {
         let Model { name, version, task, classes } = model;
         let described = filing::Model { name: &name, version: &version, task, labels: &classes };
         described.describe(folder).map_err(BatchError::at(folder))?;
-        Ok(Self { folder, model: ModelName { name, version }, begun: begun.to_owned() })
+        Ok(Self { folder: folder.to_owned(), model: ModelName { name, version }, begun: begun.to_owned() })
     }
 
     /// Puts a picture to its place. Nothing for one without an answer.
@@ -47,7 +47,8 @@ impl<'a> Sorting<'a> {
             classes: record.classes.as_deref().map(|found| found.iter().map(class).collect()),
             ..Sidecar::default()
         };
-        filing::sort(self.folder, &record.image, bytes, &picture, found).map_err(BatchError::at(self.folder))
+        filing::sort(&self.folder, &record.image, bytes, &picture, found)
+            .map_err(BatchError::at(&self.folder))
     }
 }
 

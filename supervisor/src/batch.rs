@@ -4,6 +4,7 @@
 //! otherwise here. The bytes travel by HTTP, as they would from any client: so a picture may lie where no frontend reaches.
 
 mod service;
+mod turns;
 
 use crate::cli::{BatchArgs, BatchFormat};
 use crate::config::Config;
@@ -74,6 +75,9 @@ pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
         stop: &stop,
     };
     let service = std::cell::RefCell::new(None::<Service>);
+    if let Err(error) = turns::take_long() {
+        progress.tell(&format!("turns on the cores are as short as ever: {error}"));
+    }
     let start = || {
         let started = Service::start(&args.config, &config, jobs, progress.clone(), &stop)?;
         let address = started.address().to_owned();

@@ -1,5 +1,4 @@
-//! Starting children: fork and exec of the very file this process runs, with one inherited descriptor. The only
-//! file of this crate with unsafe code.
+//! Starting children: fork and exec of the very file this process runs, with one inherited descriptor.
 //!
 //! The executable is held open from the start and run through `/proc/self/fd`, so that a file that was replaced on disk
 //! meanwhile cannot put two versions of the protocol into one service.

@@ -5,8 +5,10 @@ const GOOD: &str = r#"{"id":"1","width":4,"height":3,"detections":[],"timing_ms"
 
 fn ask(script: &[(u16, &'static str)]) -> Result<Option<Record>, BatchError> {
     let server = Script::serve(answer_to(script.to_vec()));
-    let url = format!("http://{}/detect", server.address);
-    Client::new(&url, &|| false).detect("p", b"picture")
+    let address = server.address.to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let picture = Bytes::from_static(b"picture");
+    runtime.block_on(Client::new(&address, "", &|| false).detect("p", &picture))
 }
 
 #[test]
