@@ -46,7 +46,8 @@ pub struct Config {
     pub run_timeout: Duration,
     /// Whether a second engine waits with the model loaded, to take over at once when the first one dies.
     pub standby: bool,
-    /// How far ONNX Runtime rewrites the graph: `none`, `basic`, `extended`, `layout` or `all`.
+    /// How far the graph is rewritten: `none`, `basic`, `extended`, `layout` or `all`. From `extended` on, slices that take
+    /// every second pixel are folded into the convolution behind them before ONNX Runtime does the rest.
     pub optimization: Optimization,
     /// The modelled accelerator of the device `sim`.
     pub sim: SimConfig,
@@ -213,7 +214,7 @@ impl From<Device> for String {
     }
 }
 
-/// How far ONNX Runtime rewrites the graph before the first run.
+/// How far the graph is rewritten before the first run, by [`crate::graph`] and by ONNX Runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimization {

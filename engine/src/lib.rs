@@ -1,9 +1,9 @@
 //! The engine: the one process that loads ONNX Runtime and the model. It knows tensors, never pictures or HTTP.
 //!
 //! ```text
-//! config ─▶ runtime ─▶ session ─▶ probe ─▶ model ─▶ lanes ──▶ pixels ──▶ ort_run
-//!           find lib   load file  shapes   facts    threads  to numbers  batch, answers in place, in the arena
-//!                                                     └▶ sim (in its place: an accelerator that is not there)
+//! config ─▶ runtime ─▶ graph ──▶ session ─▶ probe ─▶ model ─▶ lanes ──▶ pixels ──▶ ort_run
+//!           find lib   rewrite   load file  shapes   facts    threads  to numbers  batch, answers in place, in the arena
+//!                                                              └▶ sim (in its place: an accelerator that is not there)
 //! ```
 //!
 //! [`run()`] is the role: it speaks with the supervisor and keeps the lanes going. [`inspect()`] is the same up to the model, for commands that only want to know.
@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod error;
+pub mod graph;
 pub mod inspect;
 pub mod lanes;
 pub mod model;

@@ -1,10 +1,11 @@
 //! A model from its file to something that can be run: read, hashed, described, planned and warmed.
 //!
 //! Owns the order of these steps and the files beside the model (sidecar, labels). The steps themselves are in
-//! `session`, `probe`, `ort_run` and `vision::model`.
+//! `graph`, `session`, `probe`, `ort_run` and `vision::model`.
 
 use crate::config::{Config, Curve, Device, ModelConfig, Point, SimConfig};
 use crate::error::EngineError;
+use crate::graph;
 use crate::ort_run::{Buffer, RunError, Runner, Width};
 use crate::pixels::Pixels;
 use crate::probe;
@@ -71,6 +72,7 @@ impl Model {
         }
         let bytes = read("cannot read the model", path)?;
         let version = hex(&Sha256::digest(&bytes));
+        let bytes = graph::folded(&bytes, config.optimization);
         let mut session = session::open(runtime, config, path, &bytes, &[])?;
         let raw = session::describe(&session, path)?;
         if raw.outputs.len() > MAX_OUTPUTS {

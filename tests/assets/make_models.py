@@ -442,6 +442,36 @@ def inputs():
     )
 
 
+def focus():
+    """A Focus as YOLOX and YOLOv5 began with, exported as PyTorch does: a slice for each axis, constants as nodes.
+
+    Its weights are all different, and those that see one channel sum to 1: the largest of what it gives is the mean of
+    a picture of one colour, whatever the padding does at the edges.
+    """
+    g = Graph()
+
+    def number(value):
+        tensor = helper.make_tensor("value", TensorProto.INT64, [1], [value])
+        return g("Constant", value=tensor)
+
+    def every_second(x, start, axis):
+        return g("Slice", x, number(start), number(2**63 - 1), number(axis), number(2))
+
+    offsets = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    parts = [every_second(every_second("images", y, 2), x, 3) for y, x in offsets]
+    weights = np.zeros((3, 4, 3, 3, 3))
+    share = np.random.Generator(np.random.PCG64(5)).uniform(0.1, 1, (3, 4, 3, 3))
+    for k in range(3):
+        weights[k, :, k] = share[k] / share[k].sum()
+    joined = g("Concat", *parts, axis=1)
+    kernel = g.constant(weights.reshape(3, 12, 3, 3))
+    x = g("Conv", joined, kernel, kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], group=1)
+    means = g("ReduceMax", x, g.ints(2, 3), keepdims=0)
+    g.rename(yolov8_head(g, means), "output0")
+    images, rows = ("images", F32, Input().shape()), ("output0", F32, ["batch", 7, ROWS])
+    g.save(HERE / "focus.onnx", [images], [rows], METADATA)
+
+
 def misbehaviour():
     """Models that are slow, do nothing, or go wrong, some only when the picture is red."""
     outputs = [("output0", F32, ["batch", 7, ROWS])]
@@ -536,7 +566,7 @@ def misbehaviour():
 def answers():
     """{model: {picture: answer}} for pictures of one colour and the input's size; boxes in the order of the classes."""
     detectors = "yolov8 yolov8_rows yolov5 yolox end_to_end ssd ssd_post picodet fastestdet".split()
-    detectors += "u8_nhwc f32_nhwc f16 bgr batch1 batch4 slow".split()
+    detectors += "u8_nhwc f32_nhwc f16 bgr batch1 batch4 focus slow".split()
 
     def boxes(found):
         found = [(label, round(score, 4), list(box)) for label, score, box in found if score >= SCORE]
@@ -578,5 +608,6 @@ def write_answers():
 if __name__ == "__main__":
     families()
     inputs()
+    focus()
     misbehaviour()
     write_answers()
