@@ -24,13 +24,6 @@ const SOME_BAD: u8 = 1;
 
 /// Runs to the end, or until it is told to stop. The exit code says what came of it.
 pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
-    for (flag, value) in [("--listen", &args.config.listen), ("--name", &args.config.name)] {
-        if value.is_some() {
-            return Err(Failure::usage(format!(
-                "{flag}: a batch has a service of its own that nobody else finds"
-            )));
-        }
-    }
     let config = config::load(&args.config.sources()).map_err(Failure::usage)?;
     if config.engine.device == engine::Device::Sim {
         return Err(Failure::usage(

@@ -1,6 +1,6 @@
 //! `detectd check`: what the configuration alone decides of whether `detectd serve` starts, looked at without serving.
 
-use crate::cli::ConfigArgs;
+use crate::cli::ServiceArgs;
 use crate::config::Config;
 use crate::sockets::ListenError;
 use crate::{Failure, config, sockets};
@@ -8,7 +8,7 @@ use shm_proto::control::Exit;
 use std::io::Write;
 
 /// Prints a line for each thing looked at. Exit 0 when all are good, 2 otherwise.
-pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
+pub fn run(args: &ServiceArgs) -> Result<(), Failure> {
     let sources = args.sources();
     let config = config::load(&sources).map_err(Failure::usage)?;
     let file = sources.file.as_ref();

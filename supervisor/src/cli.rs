@@ -17,7 +17,7 @@ pub enum Command {
     /// Serve, in the foreground, until SIGTERM
     Serve(ServeArgs),
     /// Say whether configuration, model and runtime are good, without serving; exit 0 or 2
-    Check(ConfigArgs),
+    Check(ServiceArgs),
     /// Show the processes, rates and state of a running service
     Status(StatusArgs),
     /// Make a running service take up its configuration and model files anew, and wait until it has
@@ -59,75 +59,116 @@ pub enum ModelCommand {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub config: ServiceArgs,
     /// End when this process, which started the service, ends
     #[arg(long, value_name = "PID", hide = true)]
     pub parent: Option<i32>,
 }
 
-/// What decides the configuration. Flags win over DETECTD_* variables, those over the file.
+/// Where the configuration comes from.
+#[derive(Debug, Default, Args)]
+pub struct FileArgs {
+    /// Configuration file; without one the defaults hold
+    #[arg(long, value_name = "FILE", env = "DETECTD_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Set any key of the configuration
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// What decides the configuration, but for where others find the service. Flags win over DETECTD_* variables, those over the file.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Every key of the file can also be set by --set SECTION.KEY=VALUE or by a variable \
     DETECTD_SECTION__KEY; DETECTD_CONFIG, DETECTD_PROCS, DETECTD_MODEL, DETECTD_LISTEN, DETECTD_NAME, \
     DETECTD_LOG_LEVEL and DETECTD_LOG_FORMAT are short forms. Flags win over variables, variables over the file.")]
 pub struct ConfigArgs {
-    /// Configuration file; without one the defaults hold
-    #[arg(long, value_name = "FILE", env = "DETECTD_CONFIG", hide_env_values = true)]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// Number of frontend processes; 0: one per core
     #[arg(long, value_name = "N")]
     pub procs: Option<String>,
     /// The .onnx file to serve
     #[arg(long, value_name = "FILE")]
     pub model: Option<String>,
-    /// Address and port, such as 127.0.0.1:8888 or [::]:8888
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<String>,
-    /// Name under which `detectd status` finds the service; the port's number if not given
-    #[arg(long)]
-    pub name: Option<String>,
     /// error, warn, info, debug or trace, by part if need be: info,engine=debug
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// Form of log lines: auto (human on a terminal, json otherwise), human or json
     #[arg(long, value_name = "FORM")]
     pub log_format: Option<String>,
-    /// Set any key of the configuration
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
-    pub set: Vec<(String, String)>,
 }
 
-impl ConfigArgs {
+/// The whole configuration of a service that others find.
+#[derive(Debug, Default, Args)]
+pub struct ServiceArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Address and port, such as 127.0.0.1:8888 or [::]:8888
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Name under which `detectd status` finds the service; the port's number if not given
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// A flag, the key that it stands for, and its value if it was given.
+type Flag<'a> = (&'static str, &'static str, &'a Option<String>);
+
+impl FileArgs {
     /// File, environment and flags, in the order in which they win.
-    pub fn sources(&self) -> Sources {
+    pub fn sources(&self, flags: &[Flag<'_>]) -> Sources {
         let variables =
             std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
         let mut overrides = env_overrides(variables);
-        let flags = [
+        let set = |key: &str, value: &str, origin: String| Override {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            origin,
+        };
+        for (flag, key, value) in flags {
+            overrides.extend(value.iter().map(|value| set(key, value, (*flag).to_owned())));
+        }
+        overrides.extend(self.set.iter().map(|(key, value)| set(key, value, format!("--set {key}"))));
+        Sources { file: self.config.clone(), overrides }
+    }
+}
+
+impl ConfigArgs {
+    /// As [`FileArgs::sources`].
+    pub fn sources(&self) -> Sources {
+        self.file.sources(&self.flags())
+    }
+
+    fn flags(&self) -> [Flag<'_>; 4] {
+        [
             ("--procs", "service.procs", &self.procs),
             ("--model", "model.path", &self.model),
-            ("--listen", "service.listen", &self.listen),
-            ("--name", "service.name", &self.name),
             ("--log-level", "log.level", &self.log_level),
             ("--log-format", "log.format", &self.log_format),
-        ];
-        for (flag, key, value) in flags {
-            if let Some(value) = value {
-                overrides.push(Override {
-                    key: key.to_owned(),
-                    value: value.clone(),
-                    origin: flag.to_owned(),
-                });
-            }
+        ]
+    }
+
+    /// The flags again, as words of a command line.
+    pub fn words(&self) -> Vec<String> {
+        let config = self.file.config.as_ref().map(|file| file.display().to_string());
+        let mut words: Vec<String> = Vec::new();
+        for (flag, value) in
+            self.flags().map(|(flag, _, value)| (flag, value)).into_iter().chain([("--config", &config)])
+        {
+            words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }
-        for (key, value) in &self.set {
-            overrides.push(Override {
-                key: key.clone(),
-                value: value.clone(),
-                origin: format!("--set {key}"),
-            });
+        for (key, value) in &self.file.set {
+            words.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
-        Sources { file: self.config.clone(), overrides }
+        words
+    }
+}
+
+impl ServiceArgs {
+    /// As [`FileArgs::sources`].
+    pub fn sources(&self) -> Sources {
+        let place = [("--listen", "service.listen", &self.listen), ("--name", "service.name", &self.name)];
+        self.config.file.sources(&[&self.config.flags()[..], &place].concat())
     }
 }
 
@@ -292,7 +333,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TEXT")]
     pub prefix: Option<String>,
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub config: FileArgs,
 }
 
 #[derive(Debug, Args)]

@@ -42,7 +42,7 @@ fn root(args: &ExportArgs) -> Result<PathBuf, Failure> {
     if let Some(root) = &args.root {
         return Ok(root.clone());
     }
-    let config = config::load(&args.config.sources()).map_err(Failure::usage)?;
+    let config = config::load(&args.config.sources(&[])).map_err(Failure::usage)?;
     if config.harvest.root.as_os_str().is_empty() {
         return Err(Failure::usage(
             "no pictures are named: pass --root FOLDER, or a --config that sets harvest.root",

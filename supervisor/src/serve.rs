@@ -1,6 +1,6 @@
 //! `detectd serve`: sets up what the supervisor needs, in the order in which a mistake is cheapest, and runs it.
 
-use crate::cli::{ConfigArgs, ServeArgs};
+use crate::cli::{ServeArgs, ServiceArgs};
 use crate::driver::{Driver, Parts};
 use crate::handover::{self, Handover};
 use crate::sockets::Listeners;
@@ -36,7 +36,7 @@ fn follow(parent: i32) -> nix::Result<()> {
     if nix::unistd::getppid().as_raw() == parent { Ok(()) } else { raise(Signal::SIGTERM) }
 }
 
-fn serve(args: &ConfigArgs, handover: &mut Option<Handover>) -> Result<(), Failure> {
+fn serve(args: &ServiceArgs, handover: &mut Option<Handover>) -> Result<(), Failure> {
     // First of all: it keeps descriptor 3 free for the children's sockets.
     let program = Program::open()
         .map_err(|error| Failure::internal(format!("/proc/self/exe: {error}; /proc must be mounted")))?;

@@ -41,7 +41,7 @@ impl Service {
     ) -> Result<Self, BatchError> {
         let name = format!("batch-{}", std::process::id());
         let mut command = Command::new("/proc/self/exe");
-        command.arg0("detectd: batch").arg("serve").args(words(args));
+        command.arg0("detectd: batch").arg("serve").args(args.words());
         for (key, value) in keys(config, jobs) {
             command.arg("--set").arg(format!("{key}={value}"));
         }
@@ -120,26 +120,6 @@ impl Service {
             let _ = ears.join();
         }
     }
-}
-
-/// The flags as they were given.
-fn words(args: &ConfigArgs) -> Vec<String> {
-    let config = args.config.as_ref().map(|file| file.display().to_string());
-    let flags = [
-        ("--config", &config),
-        ("--procs", &args.procs),
-        ("--model", &args.model),
-        ("--log-level", &args.log_level),
-        ("--log-format", &args.log_format),
-    ];
-    let mut words: Vec<String> = Vec::new();
-    for (flag, value) in flags {
-        words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
-    }
-    for (key, value) in &args.set {
-        words.extend(["--set".to_owned(), format!("{key}={value}")]);
-    }
-    words
 }
 
 /// The keys that a batch sets: no hurry, no refusals, no other way in than a request's body.

@@ -20,8 +20,9 @@ fn options_become_a_query() {
 #[test]
 fn a_batch_has_an_address_of_its_own() {
     for flag in ["--listen", "--name"] {
-        let refused = run(&args(&[flag, "x"])).expect_err("makes no sense");
-        assert!(refused.why.contains(flag), "{}", refused.why);
+        let refused = Cli::try_parse_from(["detectd", "batch", "in", "-o", "out.jsonl", flag, "x"])
+            .expect_err("makes no sense");
+        assert!(refused.to_string().contains(flag), "{refused}");
     }
 }
 
