@@ -77,6 +77,12 @@ fn fixed_batch_axes() {
     answer_as_expected(&["batch1", "batch4"]);
 }
 
+/// The engine rewrites what reads its picture before the runtime sees it.
+#[test]
+fn a_graph_that_is_rewritten() {
+    answer_as_expected(&["focus"]);
+}
+
 #[test]
 fn every_model_with_an_answer_is_tried() {
     let tried = [
@@ -98,6 +104,7 @@ fn every_model_with_an_answer_is_tried() {
         "gray",
         "batch1",
         "batch4",
+        "focus",
     ];
     // Those that misbehave have tests of their own.
     let apart = ["null", "slow", "nan", "fail", "hang"];
