@@ -28,14 +28,17 @@ const TRIES: u32 = 3;
 /// Longest answer.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// A connection that nothing is under way on.
+/// A connection, on which one request at a time is under way.
 type Connection = SendRequest<Full<Bytes>>;
+/// Why there was no answer.
+type Lost = Box<dyn Error + Send + Sync>;
 
 /// The service as one run sees it.
 pub struct Client<'a> {
     address: &'a str,
     /// Path and query to which pictures are posted.
     target: String,
+    /// Connections that nothing is under way on.
     idle: RefCell<Vec<Connection>>,
     /// Says that nobody waits for the answer any more.
     stopped: &'a dyn Fn() -> bool,
@@ -131,23 +134,25 @@ impl<'a> Client<'a> {
     }
 
     async fn attempt(&self, name: &str, bytes: &Bytes) -> Result<Try, BatchError> {
-        let exchange = self.exchange(Method::POST, &self.target, bytes.clone());
-        match tokio::time::timeout(PATIENCE, exchange).await {
-            Ok(Ok((200, body))) => read(name, &body).map(Try::Done),
-            Ok(Ok((status, body))) => refused(name, status, &body),
+        match self.exchange(Method::POST, &self.target, bytes.clone()).await {
+            Ok((200, body)) => read(name, &body).map(Try::Done),
+            Ok((status, body)) => refused(name, status, &body),
             // A frontend that died with the request in its hands: another one takes it.
-            Ok(Err(error)) => Ok(Try::Later(error.to_string())),
-            Err(late) => Ok(Try::Later(late.to_string())),
+            Err(error) => Ok(Try::Later(error.to_string())),
         }
     }
 
-    /// One request on a connection of its own: status and body of the answer.
-    async fn exchange(
+    /// Status and body of a request's answer.
+    async fn exchange(&self, method: Method, target: &str, body: Bytes) -> Result<(u16, Bytes), Lost> {
+        tokio::time::timeout(PATIENCE, self.exchange_for_ever(method, target, body)).await?
+    }
+
+    async fn exchange_for_ever(
         &self,
         method: Method,
         target: &str,
         body: Bytes,
-    ) -> Result<(u16, Bytes), Box<dyn Error + Send + Sync>> {
+    ) -> Result<(u16, Bytes), Lost> {
         let request = Request::builder()
             .method(method)
             .uri(target)
@@ -163,7 +168,7 @@ impl<'a> Client<'a> {
     }
 
     /// One that is kept and still open, or a new one.
-    async fn connection(&self) -> Result<Connection, Box<dyn Error + Send + Sync>> {
+    async fn connection(&self) -> Result<Connection, Lost> {
         loop {
             let Some(mut kept) = self.idle.borrow_mut().pop() else { break };
             if kept.ready().await.is_ok() {

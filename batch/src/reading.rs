@@ -1,13 +1,12 @@
 //! Pictures read ahead of being asked about, in order, by a few threads: a disk that takes its time, a network's for instance, is
-//! asked for several at once. Owns how a file or an archive's member becomes bytes, and what is too long for the service.
+//! asked for several files at once. Owns how a file or an archive's member becomes bytes, and what is too long for the service.
 
 use crate::sources::{Item, Place};
 use crate::{BatchError, archive};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc::Sender;
@@ -33,13 +32,6 @@ pub struct Reading<'a> {
     longest: u64,
 }
 
-/// What one reader takes at a time.
-enum Share<'a> {
-    File(&'a str, &'a Path),
-    /// All that are wanted of one archive, which is read front to back.
-    Archive(&'a Path, HashMap<usize, &'a str>),
-}
-
 impl<'a> Reading<'a> {
     /// Reads these items.
     pub const fn new(items: &'a [&'a Item], longest: u64) -> Self {
@@ -48,43 +40,35 @@ impl<'a> Reading<'a> {
 
     /// One reader's work: ends when nothing is left, or nobody wants more.
     pub fn read(&self, tasks: &Tasks) {
-        while let Some(share) = self.share() {
-            let is_wanted = match share {
-                Share::File(name, path) => send(tasks, name, self.file(path)),
-                Share::Archive(path, wanted) => self.archive(path, wanted, tasks),
-            };
-            if !is_wanted {
-                return;
+        let mut is_wanted = true;
+        while is_wanted {
+            let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+            let items: &'a [&'a Item] = *rest;
+            let Some((first, others)) = items.split_first() else { return };
+            match &first.place {
+                Place::File(path) => {
+                    *rest = others;
+                    drop(rest);
+                    is_wanted = send(tasks, &first.name, self.file(path));
+                }
+                // Front to back and one after another, so that what is behind an archive that breaks is not what is done first. The
+                // other readers wait: there is nothing that they could read.
+                Place::Member(path, _) => {
+                    let members: Vec<(usize, &str)> =
+                        items.iter().map_while(|item| member(item, path)).collect();
+                    is_wanted = self.archive(path, members.iter().copied().collect(), tasks);
+                    *rest = &items[members.len()..];
+                }
             }
         }
-    }
-
-    fn share(&self) -> Option<Share<'a>> {
-        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = *rest.first()?;
-        let (taken, share) = match &first.place {
-            Place::File(path) => (1, Share::File(&first.name, path)),
-            Place::Member(path, _) => {
-                let members = rest.iter().map_while(|item| match &item.place {
-                    Place::Member(other, number) if other == path => Some((*number, item.name.as_str())),
-                    _ => None,
-                });
-                let wanted: HashMap<usize, &str> = members.collect();
-                (wanted.len(), Share::Archive(path, wanted))
-            }
-        };
-        *rest = &rest[taken..];
-        Some(share)
     }
 
     fn file(&self, path: &Path) -> io::Result<Bytes> {
-        // Not to wait for whoever writes into a pipe before it is recognised as one.
-        let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-        let facts = file.metadata()?;
+        let facts = std::fs::metadata(path)?;
         if !facts.is_file() {
-            return Err(io::Error::other("is no file"));
+            return Err(io::Error::other("is no file")); // a pipe would be waited for
         }
-        limited(&mut file, facts.len(), self.longest)
+        limited(&mut File::open(path)?, facts.len(), self.longest)
     }
 
     fn archive(&self, path: &Path, mut wanted: HashMap<usize, &str>, tasks: &Tasks) -> bool {
@@ -103,6 +87,14 @@ impl<'a> Reading<'a> {
                 false
             }
         }
+    }
+}
+
+/// Number and name of an item, if it is of this archive.
+fn member<'a>(item: &'a Item, archive: &Path) -> Option<(usize, &'a str)> {
+    match &item.place {
+        Place::Member(path, number) if path == archive => Some((*number, &item.name)),
+        _ => None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! A run from the listing to the answer file: some threads read, the caller's asks the service about several pictures at once and
-//! writes down what it says. So many are read ahead as are asked about, so memory does not grow with the number of pictures.
+//! writes down what it says. Few are read ahead, so memory does not grow with the number of pictures.
 
 use crate::client::Client;
 use crate::formats::{self, Format};
@@ -148,10 +148,10 @@ fn work(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| BatchError::Usage(error.to_string()))?;
+        .map_err(|error| BatchError::Service(error.to_string()))?;
     let reading = &Reading::new(left, plan.longest);
     std::thread::scope(|scope| {
-        let (tasks, queue) = channel(plan.jobs);
+        let (tasks, queue) = channel(READERS.min(plan.jobs));
         for _ in 0..READERS.min(left.len()) {
             let tasks = tasks.clone();
             scope.spawn(move || reading.read(&tasks));
@@ -285,7 +285,8 @@ async fn answer(client: &Client<'_>, extras: &Arc<Extras>, task: Task) -> Result
 async fn finished(extras: Arc<Extras>, record: Record, bytes: Bytes) -> Result<Record, BatchError> {
     let work = move || extras.finish(&record, &bytes).map(|()| record);
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| BatchError::Usage(format!("a picture could not be drawn or sorted: {error}")))?
+    // Nobody cancels it: what else there is is a panic.
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Served, load, runtime};
 use engine::ort_run::Buffer;
-use engine::{Config, ModelConfig, probe, session};
+use engine::{Config, ModelConfig, graph, probe, session};
 use ort::value::TensorRef;
 use shm_proto::arena::Job;
 use std::hint::black_box;
@@ -23,6 +23,7 @@ fn main() {
     probe::noise(&served.model.facts.spec.input, input.bytes_mut());
 
     let bytes = std::fs::read(&file.path).expect("the model was read before");
+    let bytes = graph::folded(&bytes, config.optimization);
     let mut plain =
         session::open(&runtime(), &config, &file.path, &bytes, &[]).expect("it was loaded before");
     let values: Vec<f32> = input

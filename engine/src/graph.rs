@@ -18,6 +18,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use wire::Message;
 
+/// At least what stands before a field's bytes: its number and its length.
+const ROOM: usize = 20;
+
 /// The model as the runtime is to read it: with every Focus folded into the convolution behind it, from `extended` on.
 pub fn folded(model: &[u8], optimization: Optimization) -> Cow<'_, [u8]> {
     let wanted = !matches!(optimization, Optimization::None | Optimization::Basic);
@@ -35,7 +38,9 @@ fn rewritten(model: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let mut bytes = file.without(&[field::model::GRAPH]);
-    put_bytes_field(field::model::GRAPH, &graph.with(&found), &mut bytes);
+    let graph = graph.with(&found);
+    bytes.reserve_exact(graph.len() + ROOM);
+    put_bytes_field(field::model::GRAPH, &graph, &mut bytes);
     tracing::info!(
         count = found.len(),
         "slices of every second pixel are folded into the convolution behind them"
@@ -69,6 +74,9 @@ impl<'a> Graph<'a> {
     fn focus(&self, conv: usize) -> Option<Focus<'a>> {
         let node = &self.nodes[conv];
         let ([joined, weight, ..], b"Conv") = (&node.inputs[..], node.op) else { return None };
+        if self.uses.get(joined) != Some(&1) {
+            return None;
+        }
         let concat = self.maker(joined, b"Concat")?;
         let [axis] = &self.nodes[concat].attributes[..] else { return None };
         let along = axis.text(field::attribute::NAME) == b"axis" && axis.int(field::attribute::INT) == 1;
@@ -160,6 +168,10 @@ impl<'a> Graph<'a> {
 
         let numbers = [field::graph::NODE, field::graph::INITIALIZER, field::graph::VALUE_INFO];
         let mut bytes = self.message.without(&numbers);
+        // Weights are what makes a model large, and as many as before.
+        bytes.reserve(
+            numbers.iter().flat_map(|&number| self.message.all(number)).map(|field| field.len() + ROOM).sum(),
+        );
         for (index, node) in self.nodes.iter().enumerate() {
             let unread = node.op == b"Constant" && node.outputs.iter().any(|output| lost.contains(output));
             if !unread && !gone.contains(&index) {

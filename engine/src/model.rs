@@ -16,6 +16,7 @@ use crate::width::{WORTH_SHARING, Widths};
 use sha2::{Digest, Sha256};
 use shm_proto::arena::MAX_OUTPUTS;
 use shm_proto::clock::Nanos;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vision::model::{ModelFacts, ModelSpec, OutputFacts, RawModel, Sidecar, parse_labels};
@@ -72,7 +73,12 @@ impl Model {
         }
         let bytes = read("cannot read the model", path)?;
         let version = hex(&Sha256::digest(&bytes));
-        let bytes = graph::folded(&bytes, config.optimization);
+        let folded = match graph::folded(&bytes, config.optimization) {
+            Cow::Owned(folded) => Some(folded),
+            Cow::Borrowed(_) => None,
+        };
+        // The file's own bytes go at once: a large model is not there twice while sessions are made.
+        let bytes = folded.unwrap_or(bytes);
         let mut session = session::open(runtime, config, path, &bytes, &[])?;
         let raw = session::describe(&session, path)?;
         if raw.outputs.len() > MAX_OUTPUTS {

@@ -311,6 +311,9 @@ pub struct ManualArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Every key of the file can also be set by a variable DETECTD_SECTION__KEY; --set wins over it."
+)]
 pub struct ExportArgs {
     /// Folder to make; it must not exist yet
     pub into: PathBuf,

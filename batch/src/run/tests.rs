@@ -247,3 +247,16 @@ fn a_service_that_ends_ends_the_run_and_keeps_what_is_done() {
     let journal = Journal::open(&Journal::beside(&setting.output), "m", false).expect("the journal");
     assert!(journal.has(&format!("{}/000.jpg", setting.inputs[0])));
 }
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let setting = Setting::of(1);
+    let pipe = setting.folder.path().join("pipe.jpg");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    let inputs = [setting.inputs[0].clone(), pipe.display().to_string()];
+    let plan = Plan { inputs: &inputs, ..setting.plan() };
+    let summary = setting.run(&plan, Box::new(by_body)).expect("a run");
+    assert_eq!((summary.done, summary.bad), (2, 1));
+    assert!(setting.answers().contains("is no file"), "{}", setting.answers());
+}
