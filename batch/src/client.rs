@@ -4,6 +4,7 @@
 //! All of it on one thread: a thread for each request on its way would be woken for each, and interrupt a lane every time.
 
 use crate::BatchError;
+use crate::reading::Named;
 use crate::record::{Found, Record};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
@@ -11,9 +12,11 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::error::Error;
+use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use vision::model::Task;
@@ -25,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often a picture is tried that makes the service itself fail.
 const TRIES: u32 = 3;
+/// What a picture's bytes are sent as: the service looks into them.
+const BYTES: &str = "application/octet-stream";
 /// Longest answer.
 const LONGEST_ANSWER: usize = 64 << 20;
 
@@ -33,9 +38,20 @@ type Connection = SendRequest<Full<Bytes>>;
 /// Why there was no answer.
 type Lost = Box<dyn Error + Send + Sync>;
 
+/// The service that does the work, as whoever started it describes it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Address and port.
+    pub address: String,
+    /// Key to show with each request.
+    pub key: String,
+    /// Absolute folders from which it reads files itself (`type=path`).
+    pub roots: Vec<PathBuf>,
+}
+
 /// The service as one run sees it.
 pub struct Client<'a> {
-    address: &'a str,
+    endpoint: &'a Endpoint,
     /// Path and query to which pictures are posted.
     target: String,
     /// Connections that nothing is under way on.
@@ -79,6 +95,39 @@ struct Answer {
     classes: Option<Vec<Found>>,
 }
 
+impl Answer {
+    fn record(self, name: &str) -> Record {
+        let Self { width, height, detections, classes } = self;
+        let (width, height) = (Some(width), Some(height));
+        Record { image: name.to_owned(), width, height, detections, classes, error: None }
+    }
+}
+
+/// A request for several pictures.
+#[derive(Serialize)]
+struct Images {
+    images: Vec<Image>,
+}
+
+#[derive(Serialize)]
+struct Image {
+    r#type: &'static str,
+    img: PathBuf,
+}
+
+/// The answer to it.
+#[derive(Deserialize)]
+struct Answers {
+    results: Vec<Outcome>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Outcome {
+    Answer(Answer),
+    Problem {},
+}
+
 #[derive(Deserialize)]
 struct Problem {
     code: String,
@@ -86,10 +135,10 @@ struct Problem {
 }
 
 impl<'a> Client<'a> {
-    /// A client of the service at this address. `query`: of each picture's request, without its question mark.
-    pub fn new(address: &'a str, query: &str, stopped: &'a dyn Fn() -> bool) -> Self {
+    /// A client of this service. `query`: of each request for pictures, without its question mark.
+    pub fn new(endpoint: &'a Endpoint, query: &str, stopped: &'a dyn Fn() -> bool) -> Self {
         let question = if query.is_empty() { "" } else { "?" };
-        Self { address, target: format!("/detect{question}{query}"), idle: RefCell::default(), stopped }
+        Self { endpoint, target: format!("/detect{question}{query}"), idle: RefCell::default(), stopped }
     }
 
     /// The model of the service.
@@ -99,7 +148,7 @@ impl<'a> Client<'a> {
     pub async fn model(&self) -> Result<Model, BatchError> {
         let lost = |why: &dyn std::fmt::Display| BatchError::Service(why.to_string());
         let (_, body) =
-            self.exchange(Method::GET, "/about", Bytes::new()).await.map_err(|error| lost(&error))?;
+            self.exchange(Method::GET, "/about", BYTES, Bytes::new()).await.map_err(|error| lost(&error))?;
         let about: About = serde_json::from_slice(&body).map_err(|error| lost(&error))?;
         Ok(about.model)
     }
@@ -134,7 +183,7 @@ impl<'a> Client<'a> {
     }
 
     async fn attempt(&self, name: &str, bytes: &Bytes) -> Result<Try, BatchError> {
-        match self.exchange(Method::POST, &self.target, bytes.clone()).await {
+        match self.exchange(Method::POST, &self.target, BYTES, bytes.clone()).await {
             Ok((200, body)) => read(name, &body).map(Try::Done),
             Ok((status, body)) => refused(name, status, &body),
             // A frontend that died with the request in its hands: another one takes it.
@@ -142,22 +191,54 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The records of these files, which the service reads itself: in one request, so that its processes and this one are woken
+    /// once for all of them. `None` for what has no answer this way: it is to be asked about alone, and that says why.
+    pub async fn detect_files(&self, files: &[Named<'_>]) -> Vec<Option<Record>> {
+        let answers = self.answers(files).await.unwrap_or_default();
+        let record = |(file, answer): (&Named<'_>, Outcome)| match answer {
+            Outcome::Answer(answer) => Some(answer.record(file.name)),
+            Outcome::Problem {} => None,
+        };
+        let mut records: Vec<_> = files.iter().zip(answers).map(record).collect();
+        records.resize_with(files.len(), || None);
+        records
+    }
+
+    async fn answers(&self, files: &[Named<'_>]) -> Result<Vec<Outcome>, Lost> {
+        let images = files
+            .iter()
+            .map(|file| Ok(Image { r#type: "path", img: std::path::absolute(file.path)? }))
+            .collect::<io::Result<Vec<_>>>()?;
+        let body = serde_json::to_vec(&Images { images })?;
+        let (_, body) = self.exchange(Method::POST, &self.target, "application/json", body.into()).await?;
+        let Answers { results } = serde_json::from_slice(&body)?;
+        Ok(results)
+    }
+
     /// Status and body of a request's answer.
-    async fn exchange(&self, method: Method, target: &str, body: Bytes) -> Result<(u16, Bytes), Lost> {
-        tokio::time::timeout(PATIENCE, self.exchange_for_ever(method, target, body)).await?
+    async fn exchange(
+        &self,
+        method: Method,
+        target: &str,
+        media_type: &str,
+        body: Bytes,
+    ) -> Result<(u16, Bytes), Lost> {
+        tokio::time::timeout(PATIENCE, self.exchange_for_ever(method, target, media_type, body)).await?
     }
 
     async fn exchange_for_ever(
         &self,
         method: Method,
         target: &str,
+        media_type: &str,
         body: Bytes,
     ) -> Result<(u16, Bytes), Lost> {
         let request = Request::builder()
             .method(method)
             .uri(target)
-            .header(HOST, self.address)
-            .header(CONTENT_TYPE, "application/octet-stream")
+            .header(HOST, &self.endpoint.address)
+            .header(CONTENT_TYPE, media_type)
+            .header("x-api-key", &self.endpoint.key)
             .body(Full::new(body))?;
         let mut connection = self.connection().await?;
         let answer = connection.send_request(request).await?;
@@ -175,7 +256,7 @@ impl<'a> Client<'a> {
                 return Ok(kept);
             }
         }
-        let stream = TcpStream::connect(self.address).await?;
+        let stream = TcpStream::connect(&self.endpoint.address).await?;
         stream.set_nodelay(true)?;
         let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
         // How it ends is what the request on it says.
@@ -185,10 +266,9 @@ impl<'a> Client<'a> {
 }
 
 fn read(name: &str, body: &[u8]) -> Result<Record, BatchError> {
-    let Answer { width, height, detections, classes } =
+    let answer: Answer =
         serde_json::from_slice(body).map_err(|error| BatchError::Refused(format!("{name}: {error}")))?;
-    let (width, height) = (Some(width), Some(height));
-    Ok(Record { image: name.to_owned(), width, height, detections, classes, error: None })
+    Ok(answer.record(name))
 }
 
 /// Whose fault a refusal is.

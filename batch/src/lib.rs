@@ -20,9 +20,10 @@ mod run;
 mod sorting;
 mod sources;
 
+pub use client::Endpoint;
 pub use formats::Format;
 pub use progress::Progress;
-pub use run::{End, Plan, Summary, run};
+pub use run::{End, Plan, Summary, TOGETHER, run};
 
 use std::io;
 use std::path::PathBuf;

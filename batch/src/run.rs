@@ -1,17 +1,18 @@
 //! A run from the listing to the answer file: some threads read, the caller's asks the service about several pictures at once and
 //! writes down what it says. Few are read ahead, so memory does not grow with the number of pictures.
 
-use crate::client::Client;
+use crate::client::{Client, Endpoint};
 use crate::formats::{self, Format};
 use crate::journal::Journal;
 use crate::progress::Progress;
-use crate::reading::{READERS, Reading, Task};
+use crate::reading::{self, Named, READERS, Reading, Task};
 use crate::record::Record;
 use crate::sorting::Sorting;
 use crate::sources::{Item, Listing};
 use crate::{BatchError, drawing};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use futures_util::stream::FuturesUnordered;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,12 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 /// How often it is looked whether to stop and whether the service lives.
 const LOOK: Duration = Duration::from_millis(200);
+/// Pictures on their way at once with a model so slow that each is a request of its own.
+const FEW: usize = 16;
+/// Most files of one request: by then what a request costs is spread.
+pub const TOGETHER: usize = 16;
+/// Requests at once for files: while one is answered the others keep decode threads and lanes busy.
+const LISTS: usize = 4;
 /// So many bad pictures are named; all of them stand in the answers.
 const NAMED: usize = 10;
 
@@ -45,7 +52,7 @@ pub struct Plan<'a> {
     pub sort: Option<&'a Path>,
     /// Query of each request, without its question mark.
     pub query: &'a str,
-    /// Requests at once.
+    /// Pictures on their way at once.
     pub jobs: usize,
     /// Longest file that the service takes.
     pub longest: u64,
@@ -83,14 +90,15 @@ pub enum End {
     Strict(String),
 }
 
-/// Does what is left to do. `start` brings the service up and gives its address; it is not called when nothing is left.
+/// Does what is left to do. `start` brings the service up, one that reads from these folders itself if that can be; it is not
+/// called when nothing is left.
 /// `alive` says why the service has ended, if it has.
 ///
 /// # Errors
 /// Inputs, journal or answer file that cannot be used; a service that cannot.
 pub fn run(
     plan: &Plan<'_>,
-    start: impl FnOnce() -> Result<String, BatchError>,
+    start: impl FnOnce(&[PathBuf]) -> Result<Endpoint, BatchError>,
     alive: &mut dyn FnMut() -> Option<String>,
 ) -> Result<Summary, BatchError> {
     let begun = Instant::now();
@@ -106,15 +114,18 @@ pub fn run(
         return Err(BatchError::Usage("there is no picture in what was named".to_owned()));
     }
     let mut journal = Journal::open(&part, plan.of, plan.anew)?;
+    // What is drawn or sorted is read here anyway.
+    let is_read_here = plan.draw.is_some() || plan.sort.is_some();
+    let folders = if is_read_here { Vec::new() } else { listing.folders() };
     let items = listing.items;
     let left: Vec<&Item> = items.iter().filter(|item| !journal.has(&item.name)).collect();
     let before = items.len() - left.len();
     plan.progress.tell(&begins(items.len(), before, listing.passed_over));
     let mut end = End::Complete;
     if !left.is_empty() {
-        let address = start()?;
+        let endpoint = start(&folders)?;
         plan.progress.begin(before, items.len());
-        end = work(plan, &address, &left, &mut journal, before, alive)?;
+        end = work(plan, &endpoint, &left, &mut journal, before, alive)?;
     }
     plan.progress.end();
     let left = items.iter().filter(|item| !journal.has(&item.name)).count();
@@ -139,7 +150,7 @@ fn begins(total: usize, before: usize, passed_over: usize) -> String {
 
 fn work(
     plan: &Plan<'_>,
-    address: &str,
+    endpoint: &Endpoint,
     left: &[&Item],
     journal: &mut Journal,
     before: usize,
@@ -149,7 +160,7 @@ fn work(
         .enable_all()
         .build()
         .map_err(|error| BatchError::Service(error.to_string()))?;
-    let reading = &Reading::new(left, plan.longest);
+    let reading = &Reading::new(left, plan.longest, &endpoint.roots);
     std::thread::scope(|scope| {
         let (tasks, queue) = channel(READERS.min(plan.jobs));
         for _ in 0..READERS.min(left.len()) {
@@ -158,21 +169,21 @@ fn work(
         }
         drop(tasks);
         // However it ends, the queue is gone then, and the readers with it.
-        runtime.block_on(ask(plan, address, queue, Books { plan, journal, done: before, named: 0 }, alive))
+        let books = Books { plan, journal, done: before, named: 0 };
+        runtime.block_on(ask((plan, endpoint, reading), queue, books, alive))
     })
 }
 
 /// Asks about what comes out of the queue, until everything has been answered or something ends it.
 async fn ask(
-    plan: &Plan<'_>,
-    address: &str,
-    mut queue: Receiver<Result<Task, BatchError>>,
+    (plan, endpoint, reading): (&Plan<'_>, &Endpoint, &Reading<'_>),
+    mut queue: Receiver<Result<Task<'_>, BatchError>>,
     mut books: Books<'_>,
     alive: &mut dyn FnMut() -> Option<String>,
 ) -> Result<End, BatchError> {
     // Set by a signal, and nothing is read on the strength of it, so no ordering is needed.
     let stopped = || plan.stop.load(Ordering::Relaxed);
-    let client = Client::new(address, plan.query, &stopped);
+    let client = Client::new(endpoint, plan.query, &stopped);
     let sorting = match plan.sort {
         Some(folder) => Some(Sorting::new(folder, client.model().await?, books.journal.begun())?),
         None => None,
@@ -181,19 +192,28 @@ async fn ask(
     let mut asked = FuturesUnordered::new();
     let mut look = tokio::time::interval(LOOK);
     let mut is_open = true;
+    let (mut under_way, mut most) = (0, plan.jobs.min(FEW));
+    let (begun, before) = (Instant::now(), books.done);
     while is_open || !asked.is_empty() {
         tokio::select! {
-            Some(answer) = asked.next() => {
-                let answer: Result<Option<Record>, BatchError> = answer;
-                if let Some(record) = answer?
-                    && let Some(end) = books.enter(&record)?
-                {
-                    return Ok(end);
+            Some((pictures, answer)) = asked.next() => {
+                under_way -= pictures;
+                let answer: Result<Vec<Record>, BatchError> = answer;
+                for record in answer? {
+                    if let Some(end) = books.enter(&record)? {
+                        return Ok(end);
+                    }
                 }
             }
-            task = queue.recv(), if is_open && asked.len() < plan.jobs => match task {
+            task = queue.recv(), if is_open && under_way < most => match task {
                 // What is on its way comes to an end, nothing else begins.
-                Some(task) if !stopped() => asked.push(answer(&client, &extras, task?)),
+                Some(task) if !stopped() => {
+                    let task = task?;
+                    let pictures = task.pictures();
+                    under_way += pictures;
+                    let answer = answer((&client, plan.longest), &extras, task);
+                    asked.push(async move { (pictures, answer.await) });
+                }
                 _ => is_open = false,
             },
             _ = look.tick() => {
@@ -202,10 +222,19 @@ async fn ask(
                 if let Some(why) = alive() {
                     return Err(BatchError::Service(why));
                 }
+                let together = together(books.done - before, begun.elapsed(), plan.jobs);
+                reading.take_together(together);
+                most = plan.jobs.min((together * LISTS).max(FEW));
             }
         }
     }
     Ok(if stopped() { End::Stopped } else { End::Complete })
+}
+
+/// So many files to one request: what half a second answers, lest a slow model's answers come late and in bursts.
+fn together(done: usize, took: Duration, jobs: usize) -> usize {
+    let in_half_a_second = done as f64 / took.as_secs_f64().max(1.0) / 2.0;
+    (in_half_a_second as usize).min(jobs / LISTS).clamp(1, TOGETHER)
 }
 
 /// Where what comes is written down.
@@ -261,29 +290,57 @@ impl Extras {
     }
 }
 
+/// The records of a task, once everything is done with its pictures. Without those that were stopped meanwhile.
+async fn answer(
+    (client, longest): (&Client<'_>, u64),
+    extras: &Arc<Extras>,
+    task: Task<'_>,
+) -> Result<Vec<Record>, BatchError> {
+    let files = match task {
+        Task::Picture(name, bytes) => {
+            return Ok(one(client, extras, name, bytes).await?.into_iter().collect());
+        }
+        Task::Files(files) => files,
+    };
+    let records = client.detect_files(&files).await;
+    let rest = files.iter().zip(&records).filter(|(_, record)| record.is_none());
+    let alone = rest.map(async |(Named { name, path }, _)| {
+        let path = path.to_path_buf();
+        let bytes = on_a_thread(move || reading::file(&path, longest)).await;
+        one(client, extras, name, bytes).await
+    });
+    let alone = try_join_all(alone).await?;
+    Ok(records.into_iter().flatten().chain(alone.into_iter().flatten()).collect())
+}
+
 /// The record of a picture, once everything is done with it. `None` when it was stopped meanwhile.
-async fn answer(client: &Client<'_>, extras: &Arc<Extras>, task: Task) -> Result<Option<Record>, BatchError> {
-    let Task { name, bytes } = task;
+async fn one(
+    client: &Client<'_>,
+    extras: &Arc<Extras>,
+    name: &str,
+    bytes: io::Result<Bytes>,
+) -> Result<Option<Record>, BatchError> {
     let bytes = match bytes {
         Ok(bytes) if bytes.is_empty() => {
-            return Ok(Some(Record::bad(&name, "not_an_image", "the file is empty")));
+            return Ok(Some(Record::bad(name, "not_an_image", "the file is empty")));
         }
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return Ok(Some(Record::bad(&name, "body_too_large", error.to_string())));
+            return Ok(Some(Record::bad(name, "body_too_large", error.to_string())));
         }
-        Err(error) => return Ok(Some(Record::bad(&name, "unreadable", error.to_string()))),
+        Err(error) => return Ok(Some(Record::bad(name, "unreadable", error.to_string()))),
     };
-    let Some(record) = client.detect(&name, &bytes).await? else { return Ok(None) };
+    let Some(record) = client.detect(name, &bytes).await? else { return Ok(None) };
     if extras.draw.is_none() && extras.sorting.is_none() {
         return Ok(Some(record));
     }
-    finished(extras.clone(), record, bytes).await.map(Some)
+    let extras = extras.clone();
+    // Decoding and encoding take as long as the service does.
+    on_a_thread(move || extras.finish(&record, &bytes).map(|()| record)).await.map(Some)
 }
 
-/// Draws and sorts, on a thread of its own: decoding and encoding take as long as the service does.
-async fn finished(extras: Arc<Extras>, record: Record, bytes: Bytes) -> Result<Record, BatchError> {
-    let work = move || extras.finish(&record, &bytes).map(|()| record);
+/// Does what the thread of all requests must not wait for.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let done = tokio::task::spawn_blocking(work).await;
     // Nobody cancels it: what else there is is a panic.
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))

@@ -4,7 +4,7 @@
 //! In folders and archives files with the ending of a picture are taken; what is named by itself is taken whatever its name.
 
 use crate::{BatchError, archive};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ pub struct Listing {
     /// Files without the ending of a picture.
     pub passed_over: usize,
     names: HashSet<String>,
+    /// Absolute; what an input names, or where it is.
+    folders: BTreeSet<PathBuf>,
 }
 
 impl Listing {
@@ -57,6 +59,18 @@ impl Listing {
             listing.add(input)?;
         }
         Ok(listing)
+    }
+
+    /// The folders that all files of their own are below, none of them below another.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for folder in &self.folders {
+            // In order a folder is followed by all that is below it.
+            if folders.last().is_none_or(|last| !folder.starts_with(last)) {
+                folders.push(folder.clone());
+            }
+        }
+        folders
     }
 
     fn add(&mut self, input: &str) -> Result<(), BatchError> {
@@ -94,6 +108,7 @@ impl Listing {
 
     /// Everything below a folder, by name; links are followed, loops are an error.
     fn folder(&mut self, folder: &Path) -> Result<(), BatchError> {
+        self.folders.extend(absolute(folder));
         for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
             let entry = entry.map_err(|error| BatchError::Usage(error.to_string()))?;
             if !entry.file_type().is_file() {
@@ -138,6 +153,7 @@ impl Listing {
     }
 
     fn push_file(&mut self, path: &Path) {
+        self.folders.extend(absolute(path).and_then(|path| Some(path.parent()?.to_owned())));
         self.push(name_of(path), Place::File(path.to_owned()));
     }
 
@@ -147,6 +163,11 @@ impl Listing {
             self.items.push(Item { name, place });
         }
     }
+}
+
+/// The path from the root on, as it was named; an empty one is none.
+fn absolute(path: &Path) -> Option<PathBuf> {
+    std::path::absolute(path).ok()
 }
 
 /// A path as text; bytes that are none are escaped, so that two paths never have one name by being unreadable.

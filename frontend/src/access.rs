@@ -15,7 +15,7 @@ use bucket::Buckets;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use keys::{KeyFile, Name};
+use keys::{Keys, Name};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ use std::time::Instant;
 pub struct AccessConfig {
     /// File of API keys, one `NAME KEY` or `NAME sha256:HEX` a line; none: nobody is asked for a key.
     pub keys: PathBuf,
+    /// Further keys by their SHA-256, 64 hexadecimal digits each.
+    pub key_digests: Vec<String>,
     /// Requests a minute that one key may make of one frontend, on average. 0: any.
     pub key_rate: u32,
     /// Requests that one key may make at once beyond that. 0: as many as in a second, at least one.
@@ -61,7 +63,7 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What a client may do, as configured.
 #[derive(Debug)]
 pub struct Access {
-    keys: Option<KeyFile>,
+    keys: Option<Keys>,
     by_key: Option<Buckets<Name>>,
     by_address: Option<Buckets<IpAddr>>,
     origins: Vec<String>,
@@ -71,11 +73,10 @@ impl Access {
     /// Reads the keys, if there are any.
     ///
     /// # Errors
-    /// When the file of keys cannot be used.
+    /// When the file of keys cannot be used, or a digest is none.
     pub fn new(config: &AccessConfig) -> Result<Self, KeysError> {
-        let is_set = !config.keys.as_os_str().is_empty();
         Ok(Self {
-            keys: is_set.then(|| KeyFile::open(&config.keys)).transpose()?,
+            keys: Keys::open(&config.keys, &config.key_digests)?,
             by_key: Buckets::new(config.key_rate, config.key_burst),
             by_address: Buckets::new(config.address_rate, config.address_burst),
             origins: config.cors_origins.clone(),

@@ -40,6 +40,7 @@ pub use budget::Room;
 pub use config::{InputsConfig, InputsError, PathConfig, UrlConfig};
 pub use fetch::Origin;
 pub use kind::InputType;
+pub use path::Roots;
 pub use payload::{Asked, Classes, Named, RawOptions};
 
 use crate::error::{Code, RequestError};
@@ -47,7 +48,6 @@ use body::{Intake, Limits};
 use budget::Budget;
 use fetch::Fetcher;
 use form::MediaType;
-use path::Roots;
 use payload::Payload;
 
 /// Bodies longer than this are taken apart on a blocking thread: a millisecond of JSON would otherwise hold up

@@ -1,7 +1,7 @@
 //! `detectd batch`: starts a service of its own on a loopback port, for the time of the run, and puts the pictures through it.
 //!
 //! The service is `detectd serve` as ever: same supervisor, frontends and engine, with a few keys set that make no sense
-//! otherwise here. The bytes travel by HTTP, as they would from any client: so a picture may lie where no frontend reaches.
+//! otherwise here. Frontends read files themselves, where they reach them; all other bytes travel by HTTP, as from any client.
 
 mod service;
 mod turns;
@@ -11,11 +11,12 @@ use crate::config::Config;
 use crate::{Failure, config};
 use batch::{BatchError, End, Format, Plan, Progress, Summary};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use service::Service;
+use service::{Service, keys};
 use sha2::{Digest, Sha256};
 use shm_proto::control::Exit;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -71,11 +72,11 @@ pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
     if let Err(error) = turns::take_long() {
         progress.tell(&format!("turns on the cores are as short as ever: {error}"));
     }
-    let start = || {
-        let started = Service::start(&args.config, &config, jobs, progress.clone(), &stop)?;
-        let address = started.address().to_owned();
+    let start = |folders: &[PathBuf]| {
+        let (started, endpoint) =
+            Service::start(&args.config, keys(&config, jobs), folders, progress.clone(), &stop)?;
         *service.borrow_mut() = Some(started);
-        Ok(address)
+        Ok(endpoint)
     };
     let mut alive = || service.borrow_mut().as_mut().and_then(Service::ended);
     let outcome = batch::run(&plan, start, &mut alive);
@@ -124,9 +125,8 @@ fn report(summary: &Summary, args: &BatchArgs, progress: &Progress) -> u8 {
 /// accelerator runs several together.
 fn jobs(config: &Config) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let least = if config.engine.device == engine::Device::Cpu { 16 } else { 64 };
     let seats = (config.engine.lanes * config.engine.max_batch) as usize;
-    (cores * 4).max(seats * 3).clamp(least, 256)
+    (cores * 4).max(seats * 3).clamp(64, 256)
 }
 
 /// What each request chooses, as its query.
@@ -163,10 +163,15 @@ fn digest(config: &Config, query: &str) -> Result<String, Failure> {
         (env!("CARGO_PKG_VERSION"), engine.device, &engine.sim, engine.optimization, &config.images, limit);
     hash.update(serde_json::to_vec(&settings).map_err(Failure::internal)?);
     hash.update(query);
-    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
+    Ok(hex(&hash.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
-    }))
+    })
 }
 
 #[cfg(test)]

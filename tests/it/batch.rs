@@ -1,5 +1,6 @@
 //! Offline batches: every picture exactly once, whatever is killed meanwhile.
 
+use e2e::client::Client;
 use e2e::pictures::{COLOURS, plain};
 use e2e::service::{asset, command, wait_for};
 use nix::sys::signal::{Signal, kill};
@@ -99,6 +100,34 @@ fn a_batch_that_was_killed_goes_on_without_losing_or_repeating_a_picture() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("61 of 61 pictures done"), "{said}");
     assert_eq!(read(folder.path(), "out.jsonl"), read(folder.path(), "whole.jsonl"));
+}
+
+/// The service of a batch reads its owner's files, so nobody else may ask it anything. Files that it does not reach, here by
+/// links, are sent.
+#[test]
+fn a_batch_reads_files_for_its_owner_alone_and_sends_what_is_linked() {
+    let folder = pictures(40, 0);
+    let below = |name: &str| folder.path().join(name);
+    std::fs::create_dir(below("far")).expect("room");
+    std::fs::rename(below("in/0000.png"), below("far/0000.png")).expect("it is there");
+    std::os::unix::fs::symlink(below("far"), below("in/a")).expect("room");
+    std::os::unix::fs::symlink("0001.png", below("in/b.png")).expect("room");
+    std::fs::hard_link(below("in/0002.png"), below("in/c.png")).expect("room");
+    let mut child = batch(folder.path(), "out.jsonl", "slow", &[]).spawn().expect("it starts");
+    under_way(folder.path(), &mut child, 3);
+    let board = Board::open(&format!("batch-{}", child.id())).expect("a board");
+    let address = board.listen();
+    let asked = Client::new(&format!("http://{address}")).post(
+        "/detect",
+        "application/json",
+        br#"{"type":"path","img":"0003.png"}"#,
+    );
+    assert_eq!(asked.status, 401, "{}", String::from_utf8_lossy(&asked.body));
+    let output = child.wait_with_output().expect("our child");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = read(folder.path(), "out.jsonl");
+    assert_eq!(text.matches("detections").count(), 42, "{text}");
+    assert!(text.contains("in/a/0000.png") && text.contains("in/b.png") && text.contains("in/c.png"));
 }
 
 #[test]

@@ -4,12 +4,14 @@ use super::*;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 /// An HTTP server whose answers are a function of the body.
 pub struct Script {
-    pub address: SocketAddr,
+    address: SocketAddr,
+    /// Lines of all requests' heads.
+    heads: Arc<Mutex<String>>,
 }
 
 type Answer = dyn Fn(&[u8]) -> (u16, String) + Send + Sync;
@@ -19,14 +21,24 @@ impl Script {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let answer: Arc<Answer> = answer.into();
+        let heads = Arc::new(Mutex::new(String::new()));
+        let heard = heads.clone();
         // Ends with the test's process.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let answer = answer.clone();
-                std::thread::spawn(move || talk(&stream, &*answer));
+                let (answer, heard) = (answer.clone(), heard.clone());
+                std::thread::spawn(move || talk(&stream, &heard, &*answer));
             }
         });
-        Self { address }
+        Self { address, heads }
+    }
+
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { address: self.address.to_string(), key: "sesame".to_owned(), roots: Vec::new() }
+    }
+
+    pub fn heads(&self) -> String {
+        self.heads.lock().expect("no panic").clone()
     }
 }
 
@@ -39,7 +51,7 @@ pub fn answer_to(script: Vec<(u16, &'static str)>) -> Box<Answer> {
     })
 }
 
-fn talk(stream: &TcpStream, answer: &Answer) {
+fn talk(stream: &TcpStream, heard: &Mutex<String>, answer: &Answer) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut length = 0;
@@ -48,6 +60,7 @@ fn talk(stream: &TcpStream, answer: &Answer) {
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
+            heard.lock().expect("no panic").push_str(&line);
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().expect("a length");
             }
@@ -119,7 +132,7 @@ impl Setting {
 
     fn run(&self, plan: &Plan<'_>, answer: Box<Answer>) -> Result<Summary, BatchError> {
         let server = Script::serve(answer);
-        run(plan, || Ok(server.address.to_string()), &mut || None)
+        run(plan, |_| Ok(server.endpoint()), &mut || None)
     }
 
     fn answers(&self) -> String {
@@ -242,7 +255,7 @@ fn a_service_that_ends_ends_the_run_and_keeps_what_is_done() {
     let server = Script::serve(Box::new(answer));
     let begun = Instant::now();
     let mut alive = || (begun.elapsed() > Duration::from_secs(1)).then(|| "it ended".to_owned());
-    let ended = run(&setting.plan(), || Ok(server.address.to_string()), &mut alive).expect_err("no service");
+    let ended = run(&setting.plan(), |_| Ok(server.endpoint()), &mut alive).expect_err("no service");
     assert!(matches!(ended, BatchError::Service(_)), "{ended}");
     let journal = Journal::open(&Journal::beside(&setting.output), "m", false).expect("the journal");
     assert!(journal.has(&format!("{}/000.jpg", setting.inputs[0])));
@@ -259,4 +272,89 @@ fn what_is_no_file_is_not_waited_for() {
     let summary = setting.run(&plan, Box::new(by_body)).expect("a run");
     assert_eq!((summary.done, summary.bad), (2, 1));
     assert!(setting.answers().contains("is no file"), "{}", setting.answers());
+}
+
+/// As a service that reads files itself: of a list each file's length is its width; `2` in a name is not found there.
+fn by_path(body: &[u8]) -> (u16, String) {
+    let Ok(list) = serde_json::from_slice::<serde_json::Value>(body) else { return by_body(body) };
+    let results: Vec<String> = list["images"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|image| {
+            let path = image["img"].as_str().expect("a path");
+            let name = Path::new(path).file_name().and_then(|name| name.to_str()).expect("a name");
+            let bytes = std::fs::read(path).expect("a file");
+            if name.contains('2') || bytes.is_empty() {
+                return r#"{"status":403,"code":"path_forbidden","detail":"no"}"#.to_owned();
+            }
+            by_body(&bytes).1
+        })
+        .collect();
+    (200, format!(r#"{{"results":[{}]}}"#, results.join(",")))
+}
+
+#[test]
+fn files_below_a_root_are_left_to_the_service_and_all_others_are_sent() {
+    let setting = Setting::of(30);
+    let input = setting.folder.path().join("in");
+    std::fs::write(input.join("bad.jpg"), b"bad bytes").expect("room");
+    std::fs::write(input.join("empty.jpg"), b"").expect("room");
+    std::os::unix::fs::symlink(input.join("000.jpg"), input.join("soft.jpg")).expect("room");
+    std::fs::hard_link(input.join("000.jpg"), input.join("hard.jpg")).expect("room");
+    let bodies = Arc::new(Mutex::new((0, 0)));
+    let count = bodies.clone();
+    let server = Script::serve(Box::new(move |body| {
+        let mut count = count.lock().expect("no panic");
+        if body.starts_with(b"{") {
+            count.0 += 1
+        } else {
+            count.1 += 1
+        }
+        by_path(body)
+    }));
+    let start = |folders: &[PathBuf]| {
+        assert_eq!(folders, std::slice::from_ref(&input));
+        Ok(Endpoint { roots: folders.to_vec(), ..server.endpoint() })
+    };
+    let plan = Plan { jobs: 64, ..setting.plan() };
+    let summary = run(&plan, start, &mut || None).expect("a run");
+    assert_eq!((summary.total, summary.done, summary.bad), (34, 34, 2));
+    let name = |name: &str| format!("{}/{name}.jpg", input.display());
+    let alone: Vec<String> =
+        (0..30).map(|number| format!("{number:03}")).filter(|name| name.contains('2')).collect();
+    for (number, line) in setting.answers().lines().take(30).enumerate() {
+        let record: Record = serde_json::from_str(line).expect("a record");
+        assert_eq!((record.image, record.width), (name(&format!("{number:03}")), Some(number as u32 + 1)));
+    }
+    let (lists, single) = *bodies.lock().expect("no panic");
+    // Links and what has two names are never named to the service; what it does not answer is asked about once more, and of an
+    // empty file there is nothing to ask.
+    assert_eq!(single, alone.len() + 3 + 1, "of {lists} lists");
+    assert!(lists >= 2);
+}
+
+#[test]
+fn what_is_drawn_is_read_here() {
+    let setting = Setting::of(1);
+    let drawn = setting.folder.path().join("drawn");
+    let plan = Plan { draw: Some(&drawn), ..setting.plan() };
+    let server = Script::serve(Box::new(by_body));
+    let start = |folders: &[PathBuf]| {
+        assert!(folders.is_empty());
+        Ok(server.endpoint())
+    };
+    let outcome = run(&plan, start, &mut || None);
+    assert!(server.heads().contains("application/octet-stream"), "{outcome:?}: {}", server.heads());
+}
+
+#[test]
+fn lists_grow_with_the_rate_and_stay_below_a_quarter_of_what_is_on_its_way() {
+    let second = Duration::from_secs(1);
+    assert_eq!(together(0, second, 64), 1);
+    assert_eq!(together(10, second, 64), 5);
+    assert_eq!(together(1000, second, 64), TOGETHER);
+    assert_eq!(together(1000, second, 8), 2);
+    assert_eq!(together(1000, second, 1), 1);
+    assert_eq!(together(30, Duration::ZERO, 64), 15, "the first second counts as a whole one");
 }

@@ -103,3 +103,19 @@ fn two_unreadable_names_stay_two() {
     assert_ne!(name(b"a\xff.jpg"), name(b"a\xfe.jpg"));
     assert_eq!(name("猫.jpg".as_bytes()), "猫.jpg");
 }
+
+#[test]
+fn folders_of_files_are_told_once_and_none_below_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["in/a/1.jpg", "in/2.jpg", "in-other/3.jpg", "alone/4.jpg", "list/5.jpg"] {
+        touch(&folder.path().join(name));
+    }
+    std::fs::write(folder.path().join("l.txt"), "list/5.jpg\nin/a/1.jpg\n").expect("room");
+    let inputs = ["in", "in/a", "in-other/*.jpg", "alone/4.jpg", "l.txt"]
+        .map(|input| folder.path().join(input).display().to_string());
+    let listing = Listing::of(&inputs).expect("a listing");
+    let expected = ["alone", "in", "in-other", "list"].map(|name| folder.path().join(name));
+    assert_eq!(listing.folders(), expected);
+    let relative = Listing::of(&["src".to_owned()]).expect("a listing");
+    assert_eq!(relative.folders(), [std::env::current_dir().expect("a folder").join("src")]);
+}

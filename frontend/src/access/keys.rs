@@ -1,4 +1,4 @@
-//! The file of API keys. Only digests are kept in memory, every one of them is compared on every look, and how long that
+//! The API keys: of a file, and those whose digests are configured. Only digests are kept in memory, every one of them is compared on every look, and how long that
 //! takes says nothing of any key.
 
 use crate::stamp::Stamp;
@@ -39,6 +39,9 @@ pub enum KeysError {
         /// What is wrong; never the key.
         why: &'static str,
     },
+    /// A configured digest is none.
+    #[error("access.key_digests: entry {0} (counted from 1) is not 64 hexadecimal digits")]
+    Digest(usize),
     /// There is nobody who could ask.
     #[error("access.keys: {path} holds no key; write NAME KEY, one a line")]
     Empty {
@@ -49,16 +52,61 @@ pub enum KeysError {
 
 type Sum = [u8; 32];
 
+/// Keys by their digests.
+type Known = Vec<(Name, Sum)>;
+
+/// All keys there are.
+#[derive(Debug)]
+pub(super) struct Keys {
+    configured: Known,
+    file: Option<KeyFile>,
+}
+
+impl Keys {
+    /// Reads the file, if one is named. `None` when there is neither file nor digest.
+    pub fn open(path: &Path, digests: &[String]) -> Result<Option<Self>, KeysError> {
+        let known = |(number, hex): (usize, &String)| {
+            let sum = digits(hex).ok_or(KeysError::Digest(number))?;
+            Ok((Name::from(format!("access.key_digests {number}")), sum))
+        };
+        let configured = (1..).zip(digests).map(known).collect::<Result<Known, KeysError>>()?;
+        let is_named = !path.as_os_str().is_empty();
+        let file = is_named.then(|| KeyFile::open(path)).transpose()?;
+        Ok((file.is_some() || !configured.is_empty()).then_some(Self { configured, file }))
+    }
+
+    /// Takes up what was changed in the file.
+    pub fn refresh(&self) {
+        if let Some(file) = &self.file {
+            file.refresh();
+        }
+    }
+
+    /// Whose key this is.
+    pub fn find(&self, key: &[u8]) -> Option<Name> {
+        let sum = Sha256::digest(key);
+        let of_file = self.file.as_ref().map(|file| file.keys.load());
+        let all = || self.configured.iter().chain(of_file.iter().flat_map(|keys| keys.iter()));
+        let (mut found, mut at) = (Choice::from(0), u32::MAX);
+        for (index, (_, known)) in (0u32..).zip(all()) {
+            let same = known.ct_eq(sum.as_slice());
+            at.conditional_assign(&index, same);
+            found |= same;
+        }
+        if bool::from(found) { all().nth(at as usize).map(|(name, _)| name.clone()) } else { None }
+    }
+}
+
 /// The keys of a file, as it is now.
 #[derive(Debug)]
-pub(super) struct KeyFile {
+struct KeyFile {
     path: PathBuf,
-    keys: ArcSwap<Vec<(Name, Sum)>>,
+    keys: ArcSwap<Known>,
     seen: Mutex<Stamp>,
 }
 
 impl KeyFile {
-    pub fn open(path: &Path) -> Result<Self, KeysError> {
+    fn open(path: &Path) -> Result<Self, KeysError> {
         let failed = |source| KeysError::Read { path: path.to_owned(), source };
         let data = fs::metadata(path).map_err(failed)?;
         if data.len() > LARGEST {
@@ -70,7 +118,7 @@ impl KeyFile {
     }
 
     /// Reads the file again when it was changed.
-    pub fn refresh(&self) {
+    fn refresh(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(now) = Stamp::of(&self.path).filter(|now| now != &*seen) else { return };
         *seen = now;
@@ -82,23 +130,10 @@ impl KeyFile {
             Err(error) => tracing::error!(%error, "the API keys before stay in force"),
         }
     }
-
-    /// Whose key this is.
-    pub fn find(&self, key: &[u8]) -> Option<Name> {
-        let sum = Sha256::digest(key);
-        let keys = self.keys.load();
-        let (mut found, mut at) = (Choice::from(0), u32::MAX);
-        for (index, (_, known)) in (0u32..).zip(keys.iter()) {
-            let same = known.ct_eq(sum.as_slice());
-            at.conditional_assign(&index, same);
-            found |= same;
-        }
-        if bool::from(found) { keys.get(at as usize).map(|(name, _)| name.clone()) } else { None }
-    }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<(Name, Sum)>, KeysError> {
-    let mut keys: Vec<(Name, Sum)> = Vec::new();
+fn parse(path: &Path, text: &str) -> Result<Known, KeysError> {
+    let mut keys = Known::new();
     for (line, content) in (1..).zip(text.lines()) {
         let content = content.trim();
         if content.is_empty() || content.starts_with('#') {

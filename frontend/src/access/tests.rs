@@ -70,6 +70,28 @@ impl Sha256Hex {
 }
 
 #[test]
+fn configured_digests_are_keys_alone_and_beside_a_file() {
+    let digest = Sha256Hex::of("staple-of-the-stable");
+    let alone = AccessConfig { key_digests: vec![digest.clone()], ..AccessConfig::default() };
+    let (_file, beside) = keys(&format!("web {KEY}\n"));
+    let beside = AccessConfig { key_digests: vec![digest.clone()], ..beside };
+    for (config, file_counts) in [(alone, false), (beside, true)] {
+        let access = Access::new(&config).expect("keys");
+        let asks = |key| code(&access, &head("POST", "/detect", &[("x-api-key", key)]));
+        assert_eq!(asks("staple-of-the-stable"), None);
+        assert_eq!(asks(&digest), Some(Code::KeyRefused));
+        assert_eq!(asks(KEY), if file_counts { None } else { Some(Code::KeyRefused) });
+        assert_eq!(code(&access, &head("POST", "/detect", &[])), Some(Code::KeyRequired));
+    }
+    for bad in ["", "x", &digest[1..], &format!("sha256:{digest}")] {
+        let config =
+            AccessConfig { key_digests: vec![digest.clone(), bad.to_owned()], ..AccessConfig::default() };
+        let error = Access::new(&config).expect_err("no digest").to_string();
+        assert!(error.contains("access.key_digests: entry 2"), "{error}");
+    }
+}
+
+#[test]
 fn a_file_that_is_changed_is_taken_up_and_a_bad_one_is_not() {
     let (file, config) = keys(&format!("web {KEY}\n"));
     let access = Access::new(&config).expect("keys");

@@ -4,26 +4,43 @@
 //! client gets one and the same text whatever the reason, so that it cannot feel its way around the disk.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IoSliceMut};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::Mode;
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, retry_on_intr};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::body;
 use super::budget::Room;
 use super::config::{InputsError, PathConfig};
+use super::spare::Body as Buffer;
 use crate::error::{Code, RequestError};
 
 /// Most files that are read at once; a dead network disk then costs that many threads and no more.
 const MOST_READERS: usize = 32;
+
+/// Files up to this length are read where they are asked for, when no disk is needed for it: copying them takes less than
+/// handing them to another thread and back.
+const SHORT: u64 = 512 << 10;
+
+/// Where a file may be looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// In what the system has in memory.
+    Memory,
+    /// Wherever it is; that may take any time.
+    Disk,
+}
+
+/// What is not in memory.
+#[derive(Debug)]
+struct WouldWait;
 
 /// The folders that files may be under, open since the start.
 #[derive(Debug)]
@@ -56,11 +73,14 @@ impl Roots {
         deadline: Instant,
         mut room: Room,
     ) -> Result<(Bytes, Room), RequestError> {
+        if let Some(done) = from_memory(&self.roots, Path::new(&path), limit, &mut room) {
+            return done.map(|bytes| (bytes, room));
+        }
         let late = || Code::DeadlineExceeded.because("the file could not be read in time");
         let reader = timeout_at(deadline, self.readers.clone().acquire_owned()).await.map_err(|_| late())?;
         let roots = self.roots.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let bytes = read(&roots, Path::new(&path), limit, &mut room);
+            let bytes = from_disk(&roots, Path::new(&path), limit, &mut room);
             drop(reader);
             bytes.map(|bytes| (bytes, room))
         });
@@ -76,28 +96,26 @@ impl Root {
             return Err(fault(io::Error::other("a root must be an absolute path")));
         }
         let real = path.canonicalize().map_err(fault)?;
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = open(&real, flags, Mode::empty()).map_err(|errno| fault(errno.into()))?;
         let root = Self { folder, names: [path.to_owned(), real] };
-        match root.open_beneath(Path::new(".")) {
-            Err(errno @ (Errno::ENOSYS | Errno::EPERM)) => Err(InputsError::Openat2(errno.into())),
+        match root.open_beneath(Path::new("."), Source::Disk) {
+            Err(errno @ (Errno::NOSYS | Errno::PERM)) => Err(InputsError::Openat2(errno.into())),
             // That the folder may be passed through but not listed is no obstacle.
-            Err(Errno::EACCES) | Ok(_) => Ok(root),
+            Err(Errno::ACCESS) | Ok(_) => Ok(root),
             Err(errno) => Err(fault(errno.into())),
         }
     }
 
-    fn open_beneath(&self, path: &Path) -> nix::Result<OwnedFd> {
+    fn open_beneath(&self, path: &Path, source: Source) -> Result<OwnedFd, Errno> {
         // Non-blocking, lest a FIFO without a writer holds the thread before it is recognised as one.
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
-            .resolve(
-                ResolveFlag::RESOLVE_BENEATH
-                    | ResolveFlag::RESOLVE_NO_SYMLINKS
-                    | ResolveFlag::RESOLVE_NO_MAGICLINKS
-                    | ResolveFlag::RESOLVE_NO_XDEV,
-            );
-        openat2(self.folder.as_fd(), path, how)
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let mut resolve = ResolveFlags::BENEATH
+            | ResolveFlags::NO_SYMLINKS
+            | ResolveFlags::NO_MAGICLINKS
+            | ResolveFlags::NO_XDEV;
+        resolve.set(ResolveFlags::CACHED, source == Source::Memory);
+        openat2(&self.folder, path, flags, Mode::empty(), resolve)
     }
 
     /// The path as seen from this root; `None` when it is absolute and elsewhere.
@@ -109,28 +127,67 @@ impl Root {
     }
 }
 
-fn read(roots: &[Root], path: &Path, limit: u64, room: &mut Room) -> Result<Bytes, RequestError> {
-    let forbidden = || Code::PathForbidden.because("there is no such file that may be read");
-    let file =
-        roots.iter().filter_map(|root| root.open_beneath(root.below(path)?).ok()).map(File::from).find_map(
-            |file| {
-                let facts = file.metadata().ok()?;
-                // A second link could lead to a file outside that someone linked in, which no path check can see.
-                (facts.is_file() && facts.nlink() == 1).then_some((file, facts.len()))
-            },
-        );
-    let (file, length) = file.ok_or_else(forbidden)?;
+fn forbidden() -> RequestError {
+    Code::PathForbidden.because("there is no such file that may be read")
+}
+
+/// The file, or why it is refused, without waiting for a disk; `None` when that cannot be.
+fn from_memory(
+    roots: &[Root],
+    path: &Path,
+    limit: u64,
+    room: &mut Room,
+) -> Option<Result<Bytes, RequestError>> {
+    let Some((file, length)) = find(roots, path, Source::Memory).ok()? else { return Some(Err(forbidden())) };
+    if length > limit {
+        return Some(Err(body::too_large(limit)));
+    }
+    if length > SHORT {
+        return None;
+    }
+    let read =
+        |rest: &mut [u8], at| preadv2(&file, &mut [IoSliceMut::new(rest)], at as u64, ReadWriteFlags::NOWAIT);
+    let mut bytes = Buffer::with_room(length as usize + 1);
+    bytes.fill(length as usize + 1, limit as usize, read).ok()?;
+    // Not before it is read: it may be read a second time.
+    Some(if bytes.as_ref().len() as u64 > limit {
+        Err(body::too_large(limit))
+    } else {
+        room.add(bytes.as_ref().len() as u64).map(|()| bytes.freeze())
+    })
+}
+
+/// The file, or why it is refused, however long its disk takes.
+fn from_disk(roots: &[Root], path: &Path, limit: u64, room: &mut Room) -> Result<Bytes, RequestError> {
+    let found = find(roots, path, Source::Disk).unwrap_or_default();
+    let (file, length) = found.ok_or_else(forbidden)?;
     if length > limit {
         return Err(body::too_large(limit));
     }
     room.add(length)?;
-    let mut bytes = Vec::with_capacity(length as usize + 1);
-    // The file may have grown since.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|_| forbidden())?;
-    if bytes.len() as u64 > limit {
-        return Err(body::too_large(limit));
+    let mut bytes = Buffer::with_room(length as usize + 1);
+    let read = |rest: &mut [u8], _| retry_on_intr(|| rustix::io::read(&file, &mut *rest));
+    bytes.fill(length as usize + 1, limit as usize, read).map_err(|_| forbidden())?;
+    if bytes.as_ref().len() as u64 > limit { Err(body::too_large(limit)) } else { Ok(bytes.freeze()) }
+}
+
+/// The file of that name below the first root that has one, and its length.
+fn find(roots: &[Root], path: &Path, source: Source) -> Result<Option<(File, u64)>, WouldWait> {
+    for root in roots {
+        let Some(below) = root.below(path) else { continue };
+        let file = match root.open_beneath(below, source) {
+            Ok(file) => File::from(file),
+            // INVAL: a kernel before 5.12, which cannot look into its memory only.
+            Err(Errno::AGAIN | Errno::INVAL) if source == Source::Memory => return Err(WouldWait),
+            Err(_) => continue,
+        };
+        let Ok(facts) = file.metadata() else { continue };
+        // A second link could lead to a file outside that someone linked in, which no path check can see.
+        if facts.is_file() && facts.nlink() == 1 {
+            return Ok(Some((file, facts.len())));
+        }
     }
-    Ok(bytes.into())
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use std::sync::{Mutex, PoisonError};
 const KEPT: usize = 2;
 const LONGEST: usize = 4 << 20;
 
+/// Least room that is offered for what comes next.
+const PIECE: usize = 4 << 10;
+
 static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 fn spare() -> std::sync::MutexGuard<'static, Vec<Vec<u8>>> {
@@ -29,6 +32,29 @@ impl Body {
     /// Adds a piece.
     pub fn push(&mut self, piece: &[u8]) {
         self.0.extend_from_slice(piece);
+    }
+
+    /// Adds what `read` puts into the room it is given, which begins at that many bytes, until it puts nothing there or there are
+    /// more than `limit`. All that is expected finds room at once.
+    ///
+    /// # Errors
+    /// The first of `read`.
+    pub fn fill<E>(
+        &mut self,
+        expected: usize,
+        limit: usize,
+        mut read: impl FnMut(&mut [u8], usize) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        while self.0.len() <= limit {
+            let at = self.0.len();
+            self.0.resize(expected.max(at + PIECE), 0);
+            let done = read(&mut self.0[at..], at);
+            self.0.truncate(at + done.as_ref().map_or(0, |read| *read));
+            if done? == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The whole, to be read.
@@ -72,6 +98,26 @@ mod tests {
         drop(part);
         let next = Body::with_room(10);
         assert_eq!(next.as_ref(), b"");
+    }
+
+    #[test]
+    fn a_reader_fills_a_body_piece_by_piece_and_never_far_above_the_limit() {
+        let source = b"picture";
+        let piecewise = |rest: &mut [u8], at: usize| {
+            let piece = &source[at.min(source.len())..source.len().min(at + 3)];
+            rest[..piece.len()].copy_from_slice(piece);
+            Ok::<_, std::io::Error>(piece.len())
+        };
+        let mut body = Body::default();
+        body.fill(7, 100, piecewise).expect("no error");
+        assert_eq!(body.as_ref(), source);
+        let mut body = Body::default();
+        body.fill(1, 4, piecewise).expect("no error");
+        assert_eq!(body.as_ref(), &source[..6], "the limit and what came with its last byte");
+        let failed = |_: &mut [u8], at| if at == 0 { Ok(2) } else { Err("broken") };
+        let mut body = Body::default();
+        assert_eq!(body.fill(10, 100, failed), Err("broken"));
+        assert_eq!(body.as_ref().len(), 2);
     }
 
     #[test]

@@ -18,6 +18,7 @@ const ALLOWED: &[c_long] = &[
     SYS_pread64,
     SYS_pwrite64,
     SYS_preadv,
+    SYS_preadv2,
     SYS_pwritev,
     SYS_close,
     SYS_close_range,

@@ -1,13 +1,19 @@
 //! The service of one batch: `detectd serve` as a child, on a free loopback port, that ends with this process however that ends.
+//! Owns what it may read for this process, and the key without which nobody else on the machine has it read anything.
 
+use super::hex;
 use crate::cli::ConfigArgs;
 use crate::config::{Config, LogFormat};
-use batch::{BatchError, Progress};
+use batch::{BatchError, Endpoint, Progress};
+use frontend::inputs::{PathConfig, Roots};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sha2::{Digest, Sha256};
 use shm_proto::board::{Board, ServiceState};
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,30 +25,43 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Nobody's request is in flight when it stops.
 const STOPPING: Duration = Duration::from_secs(10);
 
+/// Most folders that a frontend holds open to read from; of those beyond, the bytes are sent.
+const MOST_ROOTS: usize = 64;
+
 /// A running service.
 pub struct Service {
     child: Child,
-    address: String,
     /// Passes on what it says.
     ears: Option<JoinHandle<()>>,
 }
 
 impl Service {
-    /// Starts it and waits until it is ready. Call it from the main thread: the kernel ends the child with the thread.
+    /// Starts it with these keys of the configuration and waits until it is ready. It reads itself what is in these folders, as
+    /// far as `type=path` reaches. Call it from the main thread: the kernel ends the child with the thread.
     ///
     /// # Errors
     /// When it ends before it is ready; it has said why then.
     pub fn start(
         args: &ConfigArgs,
-        config: &Config,
-        jobs: usize,
+        keys: Vec<(&'static str, String)>,
+        folders: &[PathBuf],
         progress: Arc<Progress>,
         stop: &AtomicBool,
-    ) -> Result<Self, BatchError> {
+    ) -> Result<(Self, Endpoint), BatchError> {
+        let key = random_key().map_err(|error| BatchError::Service(format!("/dev/urandom: {error}")))?;
+        let roots: Vec<PathBuf> =
+            folders.iter().filter(|folder| is_root(folder)).take(MOST_ROOTS).cloned().collect();
+        let own = [
+            ("access.key_digests", format!("[\"{}\"]", hex(&Sha256::digest(&key)))),
+            (
+                "inputs.path.roots",
+                toml::Value::try_from(&roots).map_or_else(|_| "[]".to_owned(), |roots| roots.to_string()),
+            ),
+        ];
         let name = format!("batch-{}", std::process::id());
         let mut command = Command::new("/proc/self/exe");
         command.arg0("detectd: batch").arg("serve").args(args.words());
-        for (key, value) in keys(config, jobs) {
+        for (key, value) in keys.into_iter().chain(own) {
             command.arg("--set").arg(format!("{key}={value}"));
         }
         if args.log_level.is_none() {
@@ -60,7 +79,7 @@ impl Service {
             .process_group(0)
             .spawn()
             .map_err(|error| BatchError::Service(error.to_string()))?;
-        let mut service = Self { child, address: String::new(), ears: None };
+        let mut service = Self { child, ears: None };
         if let Some(said) = service.child.stderr.take() {
             service.ears = Some(std::thread::spawn(move || {
                 for line in BufReader::new(said).lines().map_while(Result::ok) {
@@ -76,8 +95,7 @@ impl Service {
             if let Ok(board) = Board::open(&name)
                 && board.state() == ServiceState::Ready
             {
-                service.address = board.listen();
-                return Ok(service);
+                return Ok((service, Endpoint { address: board.listen(), key, roots }));
             }
             // Set by a signal and read here and in the run; nothing else hangs on it.
             if stop.load(Ordering::Relaxed) {
@@ -86,11 +104,6 @@ impl Service {
             }
             std::thread::sleep(LOOK);
         }
-    }
-
-    /// Address and port.
-    pub fn address(&self) -> &str {
-        &self.address
     }
 
     /// Why it has ended, if it has.
@@ -122,20 +135,33 @@ impl Service {
     }
 }
 
-/// The keys that a batch sets: no hurry, no refusals, no other way in than a request's body.
-fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
+/// A key that nobody guesses. The service is told its digest, since what it is told others can see.
+fn random_key() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hex(&bytes))
+}
+
+/// Whether a frontend can read from that folder: a real one, not the whole disk, on a system that keeps paths inside.
+fn is_root(folder: &Path) -> bool {
+    let config = PathConfig { roots: vec![folder.to_owned()] };
+    folder.parent().is_some() && folder.to_str().is_some() && Roots::open(&config).is_ok()
+}
+
+/// The configuration's keys that every batch sets: no hurry, no refusals, one client.
+pub fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
     let mut keys = vec![
         ("frontend.rt_target", "0s".to_owned()),
         ("frontend.deadline", "2m".to_owned()),
         ("frontend.max_concurrency", (jobs * 2).to_string()),
         ("inputs.url.enabled", "false".to_owned()),
-        ("inputs.path.roots", "[]".to_owned()),
+        ("inputs.max_images", batch::TOGETHER.to_string()),
         ("service.drain_timeout", "1s".to_owned()),
         // The harvest of a service with this configuration is that service's.
         ("harvest.enabled", "false".to_owned()),
         ("harvest.root", String::new()),
     ];
-    // The one client is this process: it has no key, speaks plainly, and leaves the operators' address to the service that has it.
+    // The one client is this process: it has a key of its own, speaks plainly, and leaves the operators' address to the service that has it.
     keys.extend(
         ["access.keys", "access.admin_listen", "tls.certificate", "tls.key"].map(|key| (key, String::new())),
     );

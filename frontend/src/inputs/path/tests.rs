@@ -26,7 +26,7 @@ impl Disk {
         symlink(base, base.join("root/link_folder")).unwrap();
         symlink("loop", base.join("root/loop")).unwrap();
         fs::hard_link(base.join("secret.jpg"), base.join("root/hard_link")).unwrap();
-        nix::unistd::mkfifo(&base.join("root/fifo"), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        nix::unistd::mkfifo(&base.join("root/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(base.join("root/socket")).unwrap();
         Self { folder }
     }
@@ -147,6 +147,40 @@ async fn size_is_limited_to_the_byte() {
     let disk = Disk::new();
     assert_eq!(read(&[disk.path("root")], "exact").await.unwrap().len(), 64);
     assert_eq!(read(&[disk.path("root")], "large").await.unwrap_err().code, Code::BodyTooLarge);
+}
+
+/// Whether a file comes from memory or through another thread depends on its length and on what the system holds.
+#[tokio::test]
+async fn long_files_are_read_like_short_ones() {
+    let disk = Disk::new();
+    let roots = Roots::open(&PathConfig { roots: vec![disk.path("root")] }).unwrap();
+    for length in [SHORT - 1, SHORT, SHORT + 1, 3 * SHORT] {
+        let bytes: Vec<u8> = (0..length).map(|at| (at / 7 + at) as u8).collect();
+        fs::write(disk.path("root/long"), &bytes).unwrap();
+        let read = async |limit| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            roots.read("long".into(), limit, deadline, crate::inputs::roomy()).await.map(|(bytes, _)| bytes)
+        };
+        assert!(read(length).await.unwrap() == bytes, "{length}");
+        assert_eq!(read(length - 1).await.unwrap_err().code, Code::BodyTooLarge, "{length}");
+    }
+}
+
+/// What memory says of a file, if it says anything, is what the disk says.
+#[test]
+fn memory_and_disk_agree() {
+    let disk = Disk::new();
+    let roots = [Root::open(&disk.path("root")).unwrap()];
+    let names =
+        ["a.jpg", "exact", "large", "empty", "missing.jpg", "link_inside", "hard_link", "fifo", "sub"];
+    for name in names {
+        let path = Path::new(name);
+        let read = from_disk(&roots, path, 64, &mut crate::inputs::roomy());
+        match from_memory(&roots, path, 64, &mut crate::inputs::roomy()) {
+            Some(remembered) => assert_eq!(remembered, read, "{name}"),
+            None => assert!(read.is_ok() || name == "missing.jpg", "{name}"),
+        }
+    }
 }
 
 #[tokio::test]
