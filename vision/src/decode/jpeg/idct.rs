@@ -43,6 +43,10 @@ pub(super) fn samples(block: &[i16; 64], steps: &[i16; 64]) -> Square<u8> {
     for ((value, coefficient), step) in square.as_flattened_mut().iter_mut().zip(block).zip(steps) {
         *value = i32::from(*coefficient) * i32::from(*step);
     }
+    // As there: it makes a difference where the transform would overflow.
+    if square.as_flattened()[1..].iter().all(|value| *value == 0) {
+        return [[mean(square[0][0]); 8]; 8];
+    }
     for x in 0..8 {
         let column = line(square.map(|row| row[x]), &DOWN);
         square.iter_mut().zip(column).for_each(|(row, value)| row[x] = value);

@@ -106,7 +106,7 @@ fn planes<'a>(frame: &FrameHeader, scan: &ScanHeader<'_>, tables: &'a Tables) ->
     let plane = |(plane, [id, numbers]): (&PlaneHeader, &[u8; 2])| {
         let mut steps = [0; 64];
         for (to, from) in steps.iter_mut().zip(tables.quantisation[plane.table].as_ref()?) {
-            *to = (*from <= f32::from(i16::MAX)).then_some(*from as i16)?;
+            *to = (1.0..=f32::from(i16::MAX)).contains(from).then_some(*from as i16)?;
         }
         let stride = frame.width.div_ceil(SIDE * frame.h) * SIDE * plane.h;
         let (mut coefficients, mut varies, mut band) = (Vec::new(), Vec::new(), Vec::new());
