@@ -34,8 +34,8 @@ pub(super) fn decode(bytes: &[u8], picture: &mut Picture) -> Option<()> {
     let (mut tables, mut frame) = (Tables::default(), None);
     let mut at = 2;
     let scan = loop {
-        // Without a byte between segments, where decoders differ about what to make of it.
-        let [0xff, marker @ 0xc0..=0xfe, ..] = *bytes.get(at..)? else { return None };
+        // Nothing but segments, and no byte between them: decoders differ about what to make of that.
+        let [0xff, marker @ (0xc0..=0xcf | SCAN..=0xfe), ..] = *bytes.get(at..)? else { return None };
         let segment = segment(bytes, at + 2).ok()?;
         at += 4 + segment.len();
         match marker {
