@@ -113,7 +113,7 @@ impl FrameHeader {
         let most = |factor: fn(&PlaneHeader) -> usize| planes.iter().map(factor).max();
         let (h, v) = (most(|plane| plane.h)?, most(|plane| plane.v)?);
         let lawful = |plane: &PlaneHeader| {
-            let divides = |factor, most: usize| factor > 0 && most <= 4 && most % factor == 0;
+            let divides = |factor, most: usize| factor > 0 && most <= 4 && most.is_multiple_of(factor);
             divides(plane.h, h) && divides(plane.v, v) && plane.table < 4
         };
         planes.iter().all(lawful).then_some(Self { width, height, h, v, planes })

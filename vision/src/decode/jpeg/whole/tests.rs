@@ -200,7 +200,7 @@ impl Sketch {
         let (across, down) = (self.width.div_ceil(8 * u16::from(h)), self.height.div_ceil(8 * u16::from(v)));
         let (mut data, mut means) = (Data::default(), [0; 3]);
         for unit in 0..u32::from(across) * u32::from(down) {
-            if self.restart > 0 && unit > 0 && unit % u32::from(self.restart) == 0 {
+            if self.restart > 0 && unit > 0 && unit.is_multiple_of(self.restart.into()) {
                 data.finish();
                 data.bytes.extend([0xff, 0xd0 + (unit / u32::from(self.restart) - 1) as u8 % 8]);
                 means = [0; 3];
