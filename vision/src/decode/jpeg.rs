@@ -1,18 +1,23 @@
-//! JPEG: a survey of the markers first, then `zune-jpeg` (the decoder behind the `image` crate) straight into
-//! the picture's buffer, as RGB; or, where less of it is wanted, `reduced`.
+//! JPEG: a survey of the markers first, then a decoder of our own: `reduced` where less than the whole is wanted, `whole` for
+//! what is ordinary in full. Every file either has a doubt about goes to `zune-jpeg` (the decoder behind the `image` crate), straight into the
+//! picture's buffer, as RGB.
 //!
 //! The survey reads no pixel. It knows the size, what the decoder will hold, the number of scans (each is a
 //! pass over everything, so hundreds of them in a small file are an attack) and whether the file reaches its
-//! end: the decoder itself fills what is missing with grey and calls that success.
+//! end: `zune-jpeg` fills what is missing with grey and calls that success.
 
 mod axis;
 mod bits;
+mod colour;
 mod huffman;
+mod idct;
 mod plane;
 mod reduced;
 mod scan;
+mod segments;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub(super) use plane::Planes;
 
@@ -88,6 +93,10 @@ pub(super) fn decode(
         limits.check_alloc(pixels * 6)?;
     }
 
+    // What the headers are worth is known by now; what is left is the data.
+    if whole::is_faster() && whole::decode(bytes, picture).is_some() {
+        return Ok((orientation, None));
+    }
     allocate(&mut picture.rgb, (pixels * channels) as usize)?;
     decoder.decode_into(&mut picture.rgb).map_err(translate)?;
     if survey.plain_cmyk {

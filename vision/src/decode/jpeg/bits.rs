@@ -2,6 +2,7 @@
 //! the data; knows no code.
 
 /// Reads a scan's bits, most significant first.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -12,9 +13,11 @@ pub(super) struct Bits<'a> {
     made_up: u32,
 }
 
-/// What `size` bits mean as a value: those that begin with 0 are negative.
+/// What `size` bits mean as a value: those that begin with 0 are negative. Without a branch, as signs are not foretold.
+#[inline(always)]
 pub(super) fn signed(bits: i32, size: u32) -> i32 {
-    if size > 0 && bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
+    let is_negative = bits < 1 << size >> 1;
+    bits + i32::from(is_negative) * (1 - (1 << size))
 }
 
 /// Bits that are held at least when no more fit in.
@@ -53,11 +56,12 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.fill_bytewise();
+        *self = self.filled_bytewise();
     }
 
+    /// By value: whoever has no address taken of it can be in registers.
     #[cold]
-    fn fill_bytewise(&mut self) {
+    fn filled_bytewise(mut self) -> Self {
         self.held &= !(u64::MAX.checked_shr(self.have).unwrap_or(0));
         while self.have < FULL {
             let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
@@ -77,6 +81,7 @@ impl<'a> Bits<'a> {
             self.held |= u64::from(byte) << (56 - self.have);
             self.have += 8;
         }
+        self
     }
 
     /// The next `count` bits (1 to 16) without taking them.
@@ -95,10 +100,7 @@ impl<'a> Bits<'a> {
     /// Takes `count` bits (0 to 16) as a number.
     #[inline(always)]
     pub fn take(&mut self, count: u32) -> i32 {
-        if count == 0 {
-            return 0;
-        }
-        let bits = self.peek(count) as i32;
+        let bits = (self.held >> 1 >> (63 - count)) as i32;
         self.skip(count);
         bits
     }
@@ -124,6 +126,12 @@ impl<'a> Bits<'a> {
     /// Where the data goes on: at the next marker, when all of it was read.
     pub fn position(&self) -> usize {
         self.at
+    }
+
+    /// Whether the data is at its end, but for what fills up the last byte.
+    pub fn is_spent(&mut self) -> bool {
+        self.fill_up();
+        (self.made_up..self.made_up + 8).contains(&self.have)
     }
 
     /// Goes on behind the restart marker that must come now. Whether it does.

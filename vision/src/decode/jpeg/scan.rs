@@ -31,12 +31,7 @@ impl Scan<'_> {
     /// The difference of a block's DC coefficient to the one before.
     #[inline(always)]
     fn dc(&mut self, part: &mut Part, table: &Huffman) -> Option<i32> {
-        self.bits.fill();
-        let size = u32::from(table.symbol(&mut self.bits)?);
-        if size > 15 {
-            return None;
-        }
-        part.mean = part.mean.wrapping_add(self.bits.value(size));
+        part.mean = part.mean.wrapping_add(table.difference(&mut self.bits)?);
         Some(part.mean)
     }
 
@@ -59,8 +54,8 @@ impl Scan<'_> {
             return ac.skip_block(&mut self.bits, 1);
         }
         let mut block = [0; 64];
-        block[0] = i16::try_from(first).ok()?;
         let (last, ends) = ac.coefficients(&mut self.bits, part.last, &mut block)?;
+        block[0] = i16::try_from(first).ok()?;
         part.write(&block, steps, last, at, points)?;
         if ends { Some(()) } else { ac.skip_block(&mut self.bits, last as u32 + 1) }
     }

@@ -4,11 +4,11 @@ use super::*;
 use proptest::prelude::*;
 
 /// Codes of 2 to 16 bits, as a file would list them: counts by length, then symbols. The end of a block is rare enough that many are full.
-fn table() -> Huffman {
+fn table() -> Rc<Huffman> {
     let counts = [0, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
     let symbols =
         [0x01, 0x11, 0x02, 0x03, 0x00, 0x21, 0x04, 0x12, 0x31, 0x05, 0xf0, 0x06, 0x41, 0x07, 0x22, 0x0a];
-    Huffman::parse(&[counts.as_slice(), &symbols].concat(), true).expect("a table").0
+    Huffman::parse(&[counts.as_slice(), &symbols].concat()).expect("a table").0
 }
 
 /// Code by code, as the standard has it: coefficients, the last one's index, and whether the block is over.
@@ -43,6 +43,7 @@ proptest! {
         while !theirs.ran_out() {
             let mut block = [0; 64];
             let got = table.coefficients(&mut ours, last, &mut block);
+            block[0] = 0; // written behind this
             let Some((expected, k, ends)) = one_by_one(&table, &mut theirs, last) else {
                 prop_assert!(got.is_none());
                 break;
