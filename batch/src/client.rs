@@ -23,6 +23,8 @@ use vision::model::Task;
 
 /// How long a service that refuses everybody is asked again: longer than an engine takes to start anew.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// How long one answer may take: longer than the service lets it (`frontend.deadline`), for a slow model's many pictures.
+const LONGEST_WAIT: Duration = Duration::from_secs(660);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -223,7 +225,7 @@ impl<'a> Client<'a> {
         media_type: &str,
         body: Bytes,
     ) -> Result<(u16, Bytes), Lost> {
-        tokio::time::timeout(PATIENCE, self.exchange_for_ever(method, target, media_type, body)).await?
+        tokio::time::timeout(LONGEST_WAIT, self.exchange_for_ever(method, target, media_type, body)).await?
     }
 
     async fn exchange_for_ever(

@@ -12,7 +12,7 @@ use crate::sources::{Item, Listing};
 use crate::{BatchError, drawing};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,8 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 /// How often it is looked whether to stop and whether the service lives.
 const LOOK: Duration = Duration::from_millis(200);
-/// Pictures on their way at once with a model so slow that each is a request of its own.
-const FEW: usize = 16;
-/// Most files of one request: by then what a request costs is spread.
-pub const TOGETHER: usize = 16;
+/// Most files of one request: as many as a frontend has in service of one list, so that all that is on its way is in service.
+pub const TOGETHER: usize = 8;
 /// Requests at once for files: while one is answered the others keep decode threads and lanes busy.
 const LISTS: usize = 4;
 /// So many bad pictures are named; all of them stand in the answers.
@@ -192,20 +190,20 @@ async fn ask(
     let mut asked = FuturesUnordered::new();
     let mut look = tokio::time::interval(LOOK);
     let mut is_open = true;
-    let (mut under_way, mut most) = (0, plan.jobs.min(FEW));
-    let (begun, before) = (Instant::now(), books.done);
+    let (mut under_way, begun, before) = (0, Instant::now(), books.done);
     while is_open || !asked.is_empty() {
         tokio::select! {
             Some((pictures, answer)) = asked.next() => {
                 under_way -= pictures;
-                let answer: Result<Vec<Record>, BatchError> = answer;
-                for record in answer? {
+                let (records, rest): (Vec<Record>, Result<(), BatchError>) = answer;
+                for record in records {
                     if let Some(end) = books.enter(&record)? {
                         return Ok(end);
                     }
                 }
+                rest?;
             }
-            task = queue.recv(), if is_open && under_way < most => match task {
+            task = queue.recv(), if is_open && under_way < plan.jobs => match task {
                 // What is on its way comes to an end, nothing else begins.
                 Some(task) if !stopped() => {
                     let task = task?;
@@ -222,9 +220,7 @@ async fn ask(
                 if let Some(why) = alive() {
                     return Err(BatchError::Service(why));
                 }
-                let together = together(books.done - before, begun.elapsed(), plan.jobs);
-                reading.take_together(together);
-                most = plan.jobs.min((together * LISTS).max(FEW));
+                reading.take_together(together(books.done - before, begun.elapsed(), plan.jobs));
             }
         }
     }
@@ -290,16 +286,14 @@ impl Extras {
     }
 }
 
-/// The records of a task, once everything is done with its pictures. Without those that were stopped meanwhile.
+/// The records of a task, once everything is done with its pictures, and what ends the run. Without those that were stopped meanwhile.
 async fn answer(
     (client, longest): (&Client<'_>, u64),
     extras: &Arc<Extras>,
     task: Task<'_>,
-) -> Result<Vec<Record>, BatchError> {
+) -> (Vec<Record>, Result<(), BatchError>) {
     let files = match task {
-        Task::Picture(name, bytes) => {
-            return Ok(one(client, extras, name, bytes).await?.into_iter().collect());
-        }
+        Task::Picture(name, bytes) => return sorted_out([one(client, extras, name, bytes).await]),
         Task::Files(files) => files,
     };
     let records = client.detect_files(&files).await;
@@ -309,8 +303,22 @@ async fn answer(
         let bytes = on_a_thread(move || reading::file(&path, longest)).await;
         one(client, extras, name, bytes).await
     });
-    let alone = try_join_all(alone).await?;
-    Ok(records.into_iter().flatten().chain(alone.into_iter().flatten()).collect())
+    let alone = join_all(alone).await;
+    sorted_out(records.into_iter().flatten().map(|record| Ok(Some(record))).chain(alone))
+}
+
+/// The records there are, and the first error.
+fn sorted_out(
+    outcomes: impl IntoIterator<Item = Result<Option<Record>, BatchError>>,
+) -> (Vec<Record>, Result<(), BatchError>) {
+    let mut end = Ok(());
+    let records = outcomes.into_iter().filter_map(|outcome| {
+        outcome.unwrap_or_else(|error| {
+            end = std::mem::replace(&mut end, Ok(())).and(Err(error));
+            None
+        })
+    });
+    (records.collect(), end)
 }
 
 /// The record of a picture, once everything is done with it. `None` when it was stopped meanwhile.

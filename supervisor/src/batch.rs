@@ -8,6 +8,7 @@ mod turns;
 
 use crate::cli::{BatchArgs, BatchFormat};
 use crate::config::Config;
+use crate::pull::hex;
 use crate::{Failure, config};
 use batch::{BatchError, End, Format, Plan, Progress, Summary};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -125,8 +126,9 @@ fn report(summary: &Summary, args: &BatchArgs, progress: &Progress) -> u8 {
 /// accelerator runs several together.
 fn jobs(config: &Config) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let least = if config.engine.device == engine::Device::Cpu { 32 } else { 64 };
     let seats = (config.engine.lanes * config.engine.max_batch) as usize;
-    (cores * 4).max(seats * 3).clamp(64, 256)
+    (cores * 4).max(seats * 3).clamp(least, 256)
 }
 
 /// What each request chooses, as its query.
@@ -164,14 +166,6 @@ fn digest(config: &Config, query: &str) -> Result<String, Failure> {
     hash.update(serde_json::to_vec(&settings).map_err(Failure::internal)?);
     hash.update(query);
     Ok(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

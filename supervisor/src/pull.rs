@@ -111,11 +111,16 @@ fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<(String, u64)> {
         to.write_all(&buffer[..count])?;
         total += count as u64;
     }
-    let hex = hash.finalize().iter().fold(String::new(), |mut text, byte| {
+    Ok((hex(&hash.finalize()), total))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
-    });
-    Ok((hex, total))
+    })
 }
 
 #[cfg(test)]

@@ -356,5 +356,5 @@ fn lists_grow_with_the_rate_and_stay_below_a_quarter_of_what_is_on_its_way() {
     assert_eq!(together(1000, second, 64), TOGETHER);
     assert_eq!(together(1000, second, 8), 2);
     assert_eq!(together(1000, second, 1), 1);
-    assert_eq!(together(30, Duration::ZERO, 64), 15, "the first second counts as a whole one");
+    assert_eq!(together(10, Duration::ZERO, 64), 5, "the first second counts as a whole one");
 }

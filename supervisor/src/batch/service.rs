@@ -1,9 +1,9 @@
 //! The service of one batch: `detectd serve` as a child, on a free loopback port, that ends with this process however that ends.
 //! Owns what it may read for this process, and the key without which nobody else on the machine has it read anything.
 
-use super::hex;
 use crate::cli::ConfigArgs;
 use crate::config::{Config, LogFormat};
+use crate::pull::hex;
 use batch::{BatchError, Endpoint, Progress};
 use frontend::inputs::{PathConfig, Roots};
 use nix::sys::signal::{Signal, kill};
@@ -25,8 +25,10 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Nobody's request is in flight when it stops.
 const STOPPING: Duration = Duration::from_secs(10);
 
-/// Most folders that a frontend holds open to read from; of those beyond, the bytes are sent.
+/// Most folders that a frontend holds open to read from, and most bytes of their names, which are an argument; of those beyond, the
+/// bytes are sent.
 const MOST_ROOTS: usize = 64;
+const LONGEST_ROOTS: usize = 64 << 10;
 
 /// A running service.
 pub struct Service {
@@ -49,8 +51,18 @@ impl Service {
         stop: &AtomicBool,
     ) -> Result<(Self, Endpoint), BatchError> {
         let key = random_key().map_err(|error| BatchError::Service(format!("/dev/urandom: {error}")))?;
-        let roots: Vec<PathBuf> =
-            folders.iter().filter(|folder| is_root(folder)).take(MOST_ROOTS).cloned().collect();
+        let mut room = LONGEST_ROOTS;
+        let has_room = |folder: &&PathBuf| {
+            room = room.saturating_sub(folder.as_os_str().len());
+            room > 0
+        };
+        let roots: Vec<PathBuf> = folders
+            .iter()
+            .filter(|folder| is_root(folder))
+            .take(MOST_ROOTS)
+            .take_while(has_room)
+            .cloned()
+            .collect();
         let own = [
             ("access.key_digests", format!("[\"{}\"]", hex(&Sha256::digest(&key)))),
             (
@@ -145,14 +157,15 @@ fn random_key() -> io::Result<String> {
 /// Whether a frontend can read from that folder: a real one, not the whole disk, on a system that keeps paths inside.
 fn is_root(folder: &Path) -> bool {
     let config = PathConfig { roots: vec![folder.to_owned()] };
-    folder.parent().is_some() && folder.to_str().is_some() && Roots::open(&config).is_ok()
+    let is_part = folder.canonicalize().is_ok_and(|real| real.parent().is_some());
+    is_part && folder.to_str().is_some() && Roots::open(&config).is_ok()
 }
 
 /// The configuration's keys that every batch sets: no hurry, no refusals, one client.
 pub fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
     let mut keys = vec![
         ("frontend.rt_target", "0s".to_owned()),
-        ("frontend.deadline", "2m".to_owned()),
+        ("frontend.deadline", "10m".to_owned()),
         ("frontend.max_concurrency", (jobs * 2).to_string()),
         ("inputs.url.enabled", "false".to_owned()),
         ("inputs.max_images", batch::TOGETHER.to_string()),

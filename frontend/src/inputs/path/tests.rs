@@ -166,6 +166,23 @@ async fn long_files_are_read_like_short_ones() {
     }
 }
 
+/// What was just written is in memory, so no thread is needed for it where the system can tell.
+#[test]
+fn a_file_in_memory_is_read_from_there() {
+    let disk = Disk::new();
+    let file = File::open(disk.path("root/a.jpg")).unwrap();
+    let can_tell = preadv2(&file, &mut [IoSliceMut::new(&mut [0; 64])], 0, ReadWriteFlags::NOWAIT).is_ok();
+    let roots = [Root::open(&disk.path("root")).unwrap()];
+    let read = from_memory(&roots, Path::new("a.jpg"), 64, &mut crate::inputs::roomy());
+    if can_tell && roots[0].is_local {
+        assert_eq!(read.expect("it is in memory").unwrap(), "picture a");
+    } else {
+        assert!(read.is_none());
+    }
+    let elsewhere = [Root { is_local: false, ..Root::open(&disk.path("root")).unwrap() }];
+    assert!(from_memory(&elsewhere, Path::new("a.jpg"), 64, &mut crate::inputs::roomy()).is_none());
+}
+
 /// What memory says of a file, if it says anything, is what the disk says.
 #[test]
 fn memory_and_disk_agree() {

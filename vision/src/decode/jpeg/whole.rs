@@ -43,6 +43,8 @@ pub(super) fn decode(bytes: &[u8], picture: &mut Picture) -> Option<()> {
             SCAN => break ScanHeader::parse(segment)?,
             // What it says of colour is about frames that come later.
             0xee if frame.is_some() => return None,
+            // Of such a one `zune-jpeg` skips a byte too many, and what follows is not what it takes it for.
+            0xe0 if segment.len() == 4 => return None,
             _ => tables.read(marker, segment)?,
         }
     };
