@@ -225,16 +225,6 @@ impl<'a> Client<'a> {
         media_type: &str,
         body: Bytes,
     ) -> Result<(u16, Bytes), Lost> {
-        tokio::time::timeout(LONGEST_WAIT, self.exchange_for_ever(method, target, media_type, body)).await?
-    }
-
-    async fn exchange_for_ever(
-        &self,
-        method: Method,
-        target: &str,
-        media_type: &str,
-        body: Bytes,
-    ) -> Result<(u16, Bytes), Lost> {
         let request = Request::builder()
             .method(method)
             .uri(target)
@@ -242,12 +232,15 @@ impl<'a> Client<'a> {
             .header(CONTENT_TYPE, media_type)
             .header("x-api-key", &self.endpoint.key)
             .body(Full::new(body))?;
-        let mut connection = self.connection().await?;
-        let answer = connection.send_request(request).await?;
-        let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await?.to_bytes();
-        self.idle.borrow_mut().push(connection);
-        Ok((status, body))
+        let exchange = async {
+            let mut connection = self.connection().await?;
+            let answer = connection.send_request(request).await?;
+            let status = answer.status().as_u16();
+            let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await?.to_bytes();
+            self.idle.borrow_mut().push(connection);
+            Ok((status, body))
+        };
+        tokio::time::timeout(LONGEST_WAIT, exchange).await?
     }
 
     /// One that is kept and still open, or a new one.

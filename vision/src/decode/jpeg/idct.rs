@@ -34,7 +34,7 @@ struct Rounding {
 /// Every sample of a block that has no other coefficient than its first.
 #[inline(always)]
 pub(super) fn mean(first: i32) -> u8 {
-    ((first + 4 + (128 << 3)) >> 3).clamp(0, 255) as u8
+    (first.saturating_add(4 + (128 << 3)) >> 3).clamp(0, 255) as u8
 }
 
 /// Samples of a block (natural order).

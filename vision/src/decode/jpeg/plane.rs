@@ -1,6 +1,7 @@
 //! One plane of a picture: the blocks it is stored in, which points of them are wanted, and where those go. Knows no bits.
 
 use super::axis::{self, Axis, LANES};
+use super::idct;
 use std::rc::Rc;
 
 /// Buffers that are kept from picture to picture.
@@ -132,6 +133,5 @@ pub(super) fn make_room<T: Copy + Default>(buffer: &mut Vec<T>, length: usize) -
 
 /// The mean of a block from its DC coefficient.
 pub(super) fn mean(coefficient: i32, step: f32) -> u8 {
-    let sum = coefficient.wrapping_mul(step as i32).saturating_add(8 * 128 + 4);
-    (sum >> 3).clamp(0, 255) as u8
+    idct::mean(coefficient.wrapping_mul(step as i32))
 }
