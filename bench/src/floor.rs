@@ -4,9 +4,11 @@
 use crate::BenchError;
 use engine::ort_run::Buffer;
 use engine::{Config, Device, Model, ModelConfig, Runtime, probe};
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use vision::decode::{Buffers, Limits, decode_reduced};
 use vision::model::Task;
@@ -18,8 +20,18 @@ use vision::tensor::TensorView;
 /// A model that is loaded into this process.
 pub struct Floor {
     model: Model,
-    bytes: Vec<u8>,
+    pictures: Vec<Encoded>,
+    /// Pictures taken so far, by all threads.
+    taken: AtomicUsize,
     threads: usize,
+}
+
+/// A picture as it is before the job.
+enum Encoded {
+    /// Its bytes.
+    Bytes(Vec<u8>),
+    /// The file that has them.
+    File(PathBuf),
 }
 
 /// Which part of the job.
@@ -27,13 +39,15 @@ pub struct Floor {
 pub enum Part {
     /// The session alone, on an input that is there already.
     Session,
-    /// Decode, letterbox, run, suppress.
+    /// Read where files are to be read, decode, letterbox, run, suppress.
     Job,
 }
 
 /// Milliseconds of each step of the job, one after the other on one thread.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Steps {
+    /// File to bytes, unless they were in memory before.
+    pub read: f64,
     /// Bytes to pixels.
     pub decode: f64,
     /// Pixels to tensor.
@@ -45,19 +59,27 @@ pub struct Steps {
 }
 
 impl Floor {
-    /// Loads the model on the CPU, one thread a run, for as many threads as there are cores.
+    /// Loads the model on the CPU, one thread a run, for as many threads as there are cores, and the pictures, of which there is
+    /// at least one, into memory, unless their files are to be read each time.
     ///
     /// Call it from the thread that measures: threads inherit how it treats numbers next to zero.
     ///
     /// # Errors
-    /// Says what is wrong with the runtime, the model or the picture.
+    /// Says what is wrong with the runtime, the model or a picture.
     pub fn load(
         model: &Path,
         labels: Option<&Path>,
-        picture: &Path,
+        pictures: &[String],
+        from_files: bool,
         runtime: &Path,
     ) -> Result<Self, BenchError> {
-        let bytes = std::fs::read(picture).map_err(|error| BenchError::file(picture, &error))?;
+        let encoded = |name: &String| {
+            if from_files {
+                return Ok(Encoded::File(name.into()));
+            }
+            std::fs::read(name).map(Encoded::Bytes).map_err(|error| BenchError::file(name.as_ref(), &error))
+        };
+        let pictures = pictures.iter().map(encoded).collect::<Result<Vec<_>, _>>()?;
         let config = Config { device: Device::Cpu, max_batch: 1, idle_threads: 1, ..Config::default() };
         let runtime = Runtime::load(Device::Cpu, runtime).map_err(BenchError::usage)?;
         let mut file = ModelConfig::new(model);
@@ -71,7 +93,7 @@ impl Floor {
             return Err(BenchError::usage(reason));
         }
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let floor = Self { model, bytes, threads };
+        let floor = Self { model, pictures, taken: AtomicUsize::new(0), threads };
         floor.worker(Part::Job)?.turn()?;
         Ok(floor)
     }
@@ -133,6 +155,7 @@ impl Floor {
         let mut sum = Steps::default();
         while begun.elapsed() < time {
             let steps = worker.turn()?;
+            sum.read += steps.read;
             sum.decode += steps.decode;
             sum.preprocess += steps.preprocess;
             sum.infer += steps.infer;
@@ -140,11 +163,18 @@ impl Floor {
             count += 1.0;
         }
         Ok(Steps {
+            read: sum.read / count,
             decode: sum.decode / count,
             preprocess: sum.preprocess / count,
             infer: sum.infer / count,
             postprocess: sum.postprocess / count,
         })
+    }
+
+    fn next_picture(&self) -> &Encoded {
+        // Nothing is read on the strength of the count.
+        let taken = self.taken.fetch_add(1, Relaxed);
+        &self.pictures[taken % self.pictures.len()]
     }
 
     fn worker(&self, part: Part) -> Result<Worker<'_>, BenchError> {
@@ -154,6 +184,7 @@ impl Floor {
         Ok(Worker {
             floor: self,
             part,
+            file: Vec::new(),
             picture: Picture::default(),
             buffers: Buffers::default(),
             scratch: Scratch::new(),
@@ -167,6 +198,7 @@ impl Floor {
 struct Worker<'a> {
     floor: &'a Floor,
     part: Part,
+    file: Vec<u8>,
     picture: Picture,
     buffers: Buffers,
     scratch: Scratch,
@@ -190,8 +222,17 @@ impl Worker<'_> {
         };
         if self.part == Part::Job {
             let wanted = |width, height| wanted(width, height, &spec.input);
-            let (bytes, limits) = (&self.floor.bytes, Limits::default());
-            let extent = decode_reduced(bytes, &limits, &wanted, &mut self.buffers, &mut self.picture)
+            let bytes = match self.floor.next_picture() {
+                Encoded::Bytes(bytes) => bytes,
+                Encoded::File(path) => {
+                    self.file.clear();
+                    let read = File::open(path).and_then(|mut file| file.read_to_end(&mut self.file));
+                    read.map_err(|error| BenchError::file(path, &error))?;
+                    steps.read = lap();
+                    &self.file
+                }
+            };
+            let extent = decode_reduced(bytes, &Limits::default(), &wanted, &mut self.buffers, &mut self.picture)
                 .map_err(BenchError::usage)?;
             steps.decode = lap();
             let out = self.input.bytes_mut();

@@ -4,7 +4,7 @@
 
 use crate::error::{Code, RequestError};
 use crate::link::Attached;
-use crate::pipeline::{self, Answer, Order};
+use crate::pipeline::{self, Answer, Encoded, Order};
 use crate::service::Service;
 use serde::Deserialize;
 use shm_proto::clock::{self, Nanos};
@@ -63,10 +63,10 @@ pub async fn test(service: &Arc<Service>, attached: &Arc<Attached>) -> Result<()
     let answer = picture.with_extension("json");
     let expected: Vec<Expected> =
         serde_json::from_slice(&read(&answer)?).map_err(|error| unusable(&answer, &error))?;
-    let bytes = read(picture)?.into();
+    let encoded = Encoded::Bytes(read(picture)?.into());
     let now = clock::now();
     let order = Order {
-        bytes,
+        encoded,
         room: service.inputs.room(),
         options: Options::of(&attached.facts.spec),
         keep: false,

@@ -40,7 +40,7 @@ pub use budget::Room;
 pub use config::{InputsConfig, InputsError, PathConfig, UrlConfig};
 pub use fetch::Origin;
 pub use kind::InputType;
-pub use path::Roots;
+pub use path::{Roots, ShortFile};
 pub use payload::{Asked, Classes, Named, RawOptions};
 
 use crate::error::{Code, RequestError};
@@ -137,6 +137,17 @@ impl Inputs {
         take_apart(is_long, room, move || media_type.parse(body, kind, most)).await
     }
 
+    /// A short file that is in memory, if that is what is named: whoever decodes it reads it.
+    ///
+    /// # Errors
+    /// As [`Inputs::load`] of a file.
+    pub fn short_file(&self, named: &Named, room: &mut Room) -> Result<Option<ShortFile>, RequestError> {
+        match &named.payload {
+            Payload::Path(path) => self.roots.short_file(path, self.max_image, room),
+            Payload::Picture(_) | Payload::Address(_) => Ok(None),
+        }
+    }
+
     /// Turns what a request names into bytes: fetches an address, reads a file.
     ///
     /// Dropping the future stops a fetch that nobody else waits for. An address that has not answered at `deadline`
@@ -191,7 +202,13 @@ async fn take_apart(
 /// Room as if nobody else wanted any.
 #[cfg(test)]
 pub fn roomy() -> Room {
-    Budget::new(1 << 30).room()
+    room_of(1 << 30)
+}
+
+/// Room in a budget of so many bytes.
+#[cfg(test)]
+pub fn room_of(bytes: u64) -> Room {
+    Budget::new(bytes).room()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! of HTTP.
 
 use crate::error::{Code, RequestError};
-use crate::inputs::Room;
+use crate::inputs::{Room, ShortFile};
 use crate::link::Attached;
 use crate::service::Service;
 use crate::work::{Bench, Turn};
@@ -34,10 +34,18 @@ const INLINE: Nanos = 100_000;
 /// of the engine: longer than clients keep trying, short enough that a mended driver gets its chance.
 const QUARANTINE: Nanos = 600 * 1_000_000_000;
 
+/// A picture as it came.
+pub enum Encoded {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// A file that has them, to be read where they are decoded.
+    File(ShortFile),
+}
+
 /// One picture to be worked on.
 pub struct Order {
     /// The encoded picture.
-    pub bytes: Bytes,
+    pub encoded: Encoded,
     /// What it takes of the frontend's budget, until it is decoded.
     pub room: Room,
     /// What the request chose.
@@ -133,7 +141,7 @@ pub async fn run(
     attached: &Arc<Attached>,
     order: Order,
 ) -> Result<Found, RequestError> {
-    let Order { bytes, room, options, keep, look, unsure, arrived, read, deadline } = order;
+    let Order { encoded, room, options, keep, look, unsure, arrived, read, deadline } = order;
     let closed = |_| Code::Internal.because("the service has stopped");
     let permit = service.pictures.clone().acquire_owned().await.map_err(closed)?;
     let place = attached.enter();
@@ -148,7 +156,7 @@ pub async fn run(
         marks: Marks { arrived, read, ..Marks::default() },
         done,
     };
-    service.pool.push(Turn::Arrival, move |bench| errand.begin(bench, (bytes, room), permit));
+    service.pool.push(Turn::Arrival, move |bench| errand.begin(bench, (encoded, room), permit));
     let Returned { seat, digest, placement, picture, look, mut marks } =
         returned.await.map_err(|_| place.lost())??;
     let run = seat.run();
@@ -207,15 +215,15 @@ struct Decoded {
 
 impl Errand {
     /// Decodes the picture and goes on with it, now if a seat is free.
-    fn begin(mut self, bench: &mut Bench, bytes: (Bytes, Room), permit: OwnedSemaphorePermit) {
+    fn begin(mut self, bench: &mut Bench, encoded: (Encoded, Room), permit: OwnedSemaphorePermit) {
         if self.done.is_closed() {
             return;
         }
-        let (picture, extent, digest) = match self.decode(bench, &bytes.0) {
+        let (picture, extent, digest) = match self.decode(bench, &encoded.0) {
             Ok(decoded) => decoded,
             Err(error) => return self.refuse(error),
         };
-        drop(bytes);
+        drop(encoded);
         let (attached, service) = (self.attached.clone(), self.service.clone());
         let decoded = Decoded { errand: self, picture, extent, digest, permit };
         if let Some(seat) = attached.seat_at_once() {
@@ -227,8 +235,12 @@ impl Errand {
         attached.when_seated(key, arrived, Box::new(then));
     }
 
-    fn decode(&mut self, bench: &mut Bench, bytes: &Bytes) -> Result<(Picture, Extent, u64), RequestError> {
+    fn decode(&mut self, bench: &mut Bench, encoded: &Encoded) -> Result<(Picture, Extent, u64), RequestError> {
         self.marks.decoding = clock::now();
+        let bytes = match encoded {
+            Encoded::Bytes(bytes) => bytes,
+            Encoded::File(file) => file.read(&mut bench.file)?,
+        };
         let digest = xxh3_64(bytes);
         if self.service.board.is_quarantined(digest, self.marks.decoding) {
             return Err(Code::PoisonInput.into());

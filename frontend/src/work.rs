@@ -23,6 +23,8 @@ pub struct Bench {
     pub scratch: Scratch,
     /// A picture whose buffer can be used again.
     pub spare: Picture,
+    /// A buffer for short files.
+    pub file: Vec<u8>,
 }
 
 /// Bytes of pixels that a thread keeps for the next picture: four megapixels.

@@ -1,5 +1,6 @@
 //! `detectd bench floor`.
 
+use super::load::pictures;
 use super::scale::key_value;
 use super::{print, tell};
 use crate::BenchError;
@@ -15,7 +16,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Which model and picture, and which services it is the floor of.
+/// Which model and pictures, and which services it is the floor of.
 #[derive(Debug, Args)]
 pub struct FloorArgs {
     /// The .onnx file
@@ -24,9 +25,12 @@ pub struct FloorArgs {
     /// A file with the classes' names
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// The picture
-    #[arg(short, long, value_name = "FILE")]
-    pub image: PathBuf,
+    /// A picture or a folder of them; several are taken in turn
+    #[arg(short, long = "image", value_name = "FILE", required = true)]
+    pub images: Vec<String>,
+    /// Read the picture's file each time, as a batch does, instead of once into memory
+    #[arg(long, requires = "alone")]
+    pub from_files: bool,
     /// ONNX Runtime's library
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
@@ -84,7 +88,8 @@ fn mean(values: &[f64]) -> f64 {
 pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
     // Empty: where the engine looks by itself.
     let runtime = args.runtime.clone().unwrap_or_default();
-    let floor = Floor::load(&args.model, args.labels.as_deref(), &args.image, &runtime)?;
+    let pictures = pictures(&args.images, Input::Bytes)?;
+    let floor = Floor::load(&args.model, args.labels.as_deref(), &pictures, args.from_files, &runtime)?;
     let procs: &[u32] = if args.alone { &[] } else { &args.procs };
     let (mut session, mut job) = (Vec::new(), Vec::new());
     let mut services: Vec<Cell> = Vec::new();
@@ -112,7 +117,7 @@ pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
                 continue;
             };
             tell(&format!("round {}: {procs} frontends", round + 1));
-            measure_service(args, procs, &mut services)?;
+            measure_service(args, procs, &pictures, &mut services)?;
         }
     }
     let whole = mean(&job);
@@ -129,7 +134,12 @@ pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn measure_service(args: &FloorArgs, procs: u32, cells: &mut [Cell]) -> Result<(), BenchError> {
+fn measure_service(
+    args: &FloorArgs,
+    procs: u32,
+    pictures: &[String],
+    cells: &mut [Cell],
+) -> Result<(), BenchError> {
     let mut set = vec![("frontend.rt_target".to_owned(), "0s".to_owned())];
     if let Some(labels) = &args.labels {
         set.push(("model.labels".to_owned(), labels.display().to_string()));
@@ -140,11 +150,10 @@ fn measure_service(args: &FloorArgs, procs: u32, cells: &mut [Cell]) -> Result<(
     set.extend(args.set.iter().cloned());
     let serving = Serving::start(&Settings { config: None, model: Some(args.model.clone()), procs, set })?;
     comparable(serving.document("/stats")?["model"]["device"].as_str().unwrap_or("?"))?;
-    let picture = [args.image.to_string_lossy().into_owned()];
     for cell in cells.iter_mut().filter(|cell| cell.procs == procs) {
         let name = format!("procs {procs} c {}", cell.concurrency);
         let figures =
-            load_service(&serving, &picture, Input::Bytes, None, cell.concurrency, args.duration, &name)?;
+            load_service(&serving, pictures, Input::Bytes, None, cell.concurrency, args.duration, &name)?;
         if figures.errors > 0 {
             return Err(BenchError::failed(format!("{name}: {} requests failed", figures.errors)));
         }
@@ -181,7 +190,8 @@ fn text(report: &Report) -> String {
     let s = &report.steps_ms;
     let _ = writeln!(
         out,
-        "\none image on one thread, ms: decode {}  preprocess {}  infer {}  postprocess {}",
+        "\none image on one thread, ms: {}decode {}  preprocess {}  infer {}  postprocess {}",
+        if s.read > 0.0 { format!("read {}  ", digits(s.read)) } else { String::new() },
         digits(s.decode),
         digits(s.preprocess),
         digits(s.infer),

@@ -6,10 +6,10 @@ mod list;
 use super::Call;
 use crate::admission::{self, Admitted};
 use crate::error::{Code, RequestError};
-use crate::inputs::{Asked, Input, InputType, Named, Origin, Room};
+use crate::inputs::{Asked, InputType, Named, Origin, Room};
 use crate::keeping::{self, Keeping};
 use crate::options::{Choices, Format};
-use crate::pipeline::{self, Answer, Found, Kept, Order};
+use crate::pipeline::{self, Answer, Encoded, Found, Kept, Order};
 use crate::reply::Reply;
 use crate::service::{Phase, Service};
 use crate::work::Turn;
@@ -112,19 +112,34 @@ async fn detect<'a>(
     asker: Asker<'_>,
     named: Named,
     mut choices: Choices,
-    room: Room,
+    mut room: Room,
     time: Time,
 ) -> Result<Detected<'a>, RequestError> {
-    let (input, room) = service.inputs.load(named, time.end, room).await?;
+    let kind = named.kind;
+    let short_file = match asker.keeping {
+        None => service.inputs.short_file(&named, &mut room)?,
+        // Its bytes are wanted again when it has been answered.
+        Some(_) => None,
+    };
+    let (encoded, more, fetched, room) = match short_file {
+        Some(file) => (Encoded::File(file), named.options, None, room),
+        None => {
+            let (input, room) = service.inputs.load(named, time.end, room).await?;
+            (Encoded::Bytes(input.bytes), input.options, input.fetched, room)
+        }
+    };
     place.arrived(service)?;
     let read = clock::now();
-    count_input(service, &input);
-    choices.add(input.options)?;
+    count_input(service, kind, fetched);
+    choices.add(more)?;
     let options = choices.resolve(&place.attached.facts.spec, &place.attached.labels)?;
-    let bytes = asker.keeping.map(|_| input.bytes.clone());
+    let bytes = match (&encoded, asker.keeping) {
+        (Encoded::Bytes(bytes), Some(_)) => Some(bytes.clone()),
+        _ => None,
+    };
     let score = options.score;
     let order = Order {
-        bytes: input.bytes,
+        encoded,
         room,
         options,
         keep: choices.format() == Format::Image,
@@ -136,15 +151,15 @@ async fn detect<'a>(
     };
     let found = pipeline::run(service, &place.attached, order).await?;
     if let (Some(keeping), Some(bytes)) = (asker.keeping, bytes) {
-        keeping.offer(bytes, &place.attached.facts, &found, (asker.id, input.kind), score);
+        keeping.offer(bytes, &place.attached.facts, &found, (asker.id, kind), score);
     }
-    Ok(Detected { place, kind: input.kind, found })
+    Ok(Detected { place, kind, found })
 }
 
 /// Counts how the picture came.
-fn count_input(service: &Service, input: &Input) {
+fn count_input(service: &Service, kind: InputType, fetched: Option<(Origin, u64)>) {
     let process = service.process();
-    let counter = match input.kind {
+    let counter = match kind {
         InputType::Url => Counter::InputUrl,
         InputType::Bytes => Counter::InputBytes,
         InputType::Base64 => Counter::InputBase64,
@@ -152,7 +167,7 @@ fn count_input(service: &Service, input: &Input) {
         InputType::File => Counter::InputFile,
     };
     process.add(counter, 1);
-    let Some((origin, dialled)) = input.fetched else { return };
+    let Some((origin, dialled)) = fetched else { return };
     let counter = match origin {
         Origin::Server => Counter::UrlServer,
         Origin::Confirmed => Counter::UrlConfirmed,

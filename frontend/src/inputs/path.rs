@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstatfs, open, openat2};
-use rustix::io::{Errno, ReadWriteFlags, preadv2, retry_on_intr};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, retry_on_intr};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,12 +25,35 @@ use crate::error::{Code, RequestError};
 /// Most files that are read at once; a dead network disk then costs that many threads and no more.
 const MOST_READERS: usize = 32;
 
-/// Files up to this length are read where they are asked for, when no disk is needed for it: copying them takes less than
-/// handing them to another thread and back.
+/// Files up to this length that are in memory are read by whoever wants their bytes: copying them takes less than handing them
+/// from thread to thread, and what has just been copied is in that thread's cache.
 const SHORT: u64 = 512 << 10;
 
-/// File systems whose files can be opened without asking anybody: btrfs, ext, f2fs, tmpfs, XFS.
-const LOCAL: [u32; 5] = [0x9123_683e, 0xef53, 0xf2f5_2010, 0x0102_1994, 0x5846_5342];
+/// File systems on disks of this machine: btrfs, ext, f2fs, XFS.
+const ON_DISK: [u32; 4] = [0x9123_683e, 0xef53, 0xf2f5_2010, 0x5846_5342];
+/// The file system that is nowhere but in memory: tmpfs.
+const IN_MEMORY: u32 = 0x0102_1994;
+
+/// What has to be asked for a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Medium {
+    /// Nobody.
+    Memory,
+    /// A disk of this machine, unless the system has the file in memory.
+    Disk,
+    /// Perhaps a server, which may be dead; even to open it.
+    Elsewhere,
+}
+
+impl Medium {
+    fn of(folder: &OwnedFd) -> Self {
+        match fstatfs(folder).map_or(0, |system| system.f_type as u32) {
+            IN_MEMORY => Self::Memory,
+            system if ON_DISK.contains(&system) => Self::Disk,
+            _ => Self::Elsewhere,
+        }
+    }
+}
 
 /// Where a file may be looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,6 +68,45 @@ enum Source {
 #[derive(Debug)]
 struct WouldWait;
 
+/// A short file, open, whose bytes the system has in memory.
+#[derive(Debug)]
+pub struct ShortFile {
+    file: File,
+    length: usize,
+}
+
+impl ShortFile {
+    fn new(Found { file, length, medium }: Found) -> Option<Self> {
+        let is_here = |at| {
+            let mut byte = [0];
+            preadv2(&file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT).is_ok()
+        };
+        // What lies between its ends is there as well, or else whoever reads it waits for a disk of this machine.
+        let is_here = || medium == Medium::Memory || (is_here(0) && is_here(length.saturating_sub(1)));
+        (length <= SHORT && is_here()).then_some(Self { file, length: length as usize })
+    }
+
+    /// The bytes, in a buffer that serves again, as many as there were when the file was opened.
+    ///
+    /// # Errors
+    /// `path_forbidden` when they cannot be read any more.
+    pub fn read<'a>(&self, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], RequestError> {
+        if buffer.len() < self.length {
+            buffer.resize(self.length, 0);
+        }
+        let mut done = 0;
+        while done < self.length {
+            let rest = &mut buffer[done..self.length];
+            match retry_on_intr(|| pread(&self.file, &mut *rest, done as u64)) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(_) => return Err(forbidden()),
+            }
+        }
+        Ok(&buffer[..done])
+    }
+}
+
 /// The folders that files may be under, open since the start.
 #[derive(Debug)]
 pub struct Roots {
@@ -55,8 +117,7 @@ pub struct Roots {
 #[derive(Debug)]
 struct Root {
     folder: OwnedFd,
-    /// Whether it lies on a disk of this machine. Elsewhere even opening a file may ask a server that is dead.
-    is_local: bool,
+    medium: Medium,
     /// The texts that absolute paths into this root begin with: as configured, and as the system sees it.
     names: [PathBuf; 2],
 }
@@ -68,9 +129,29 @@ impl Roots {
         Ok(Self { roots: roots.into(), readers: Arc::new(Semaphore::new(MOST_READERS)) })
     }
 
+    /// The file, of at most `limit` bytes, if it is short and in memory. Waits for nothing.
+    ///
+    /// # Errors
+    /// As [`Roots::read`].
+    pub fn short_file(&self, path: &str, limit: u64, room: &mut Room) -> Result<Option<ShortFile>, RequestError> {
+        let Ok(found) = find(&self.roots, Path::new(path), Source::Memory) else { return Ok(None) };
+        let found = found.ok_or_else(forbidden)?;
+        if found.length > limit {
+            return Err(body::too_large(limit));
+        }
+        let file = ShortFile::new(found);
+        if let Some(file) = &file {
+            room.add(file.length as u64)?;
+        }
+        Ok(file)
+    }
+
     /// Reads the file, of at most `limit` bytes, not later than `deadline`.
     ///
     /// The path is relative to a root, the first that has such a file, or absolute and under one.
+    ///
+    /// # Errors
+    /// `path_forbidden` whatever the reason, `body_too_large`, `overloaded`, `deadline_exceeded`.
     pub async fn read(
         &self,
         path: String,
@@ -78,9 +159,6 @@ impl Roots {
         deadline: Instant,
         mut room: Room,
     ) -> Result<(Bytes, Room), RequestError> {
-        if let Some(done) = from_memory(&self.roots, Path::new(&path), limit, &mut room) {
-            return done.map(|bytes| (bytes, room));
-        }
         let late = || Code::DeadlineExceeded.because("the file could not be read in time");
         let reader = timeout_at(deadline, self.readers.clone().acquire_owned()).await.map_err(|_| late())?;
         let roots = self.roots.clone();
@@ -103,8 +181,8 @@ impl Root {
         let real = path.canonicalize().map_err(fault)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = open(&real, flags, Mode::empty()).map_err(|errno| fault(errno.into()))?;
-        let is_local = fstatfs(&folder).is_ok_and(|system| LOCAL.contains(&(system.f_type as u32)));
-        let root = Self { folder, is_local, names: [path.to_owned(), real] };
+        let medium = Medium::of(&folder);
+        let root = Self { folder, medium, names: [path.to_owned(), real] };
         match root.open_beneath(Path::new("."), Source::Disk) {
             Err(errno @ (Errno::NOSYS | Errno::PERM)) => Err(InputsError::Openat2(errno.into())),
             // That the folder may be passed through but not listed is no obstacle.
@@ -137,36 +215,10 @@ fn forbidden() -> RequestError {
     Code::PathForbidden.because("there is no such file that may be read")
 }
 
-/// The file, or why it is refused, without waiting for a disk; `None` when that cannot be.
-fn from_memory(
-    roots: &[Root],
-    path: &Path,
-    limit: u64,
-    room: &mut Room,
-) -> Option<Result<Bytes, RequestError>> {
-    let Some((file, length)) = find(roots, path, Source::Memory).ok()? else { return Some(Err(forbidden())) };
-    if length > limit {
-        return Some(Err(body::too_large(limit)));
-    }
-    if length > SHORT {
-        return None;
-    }
-    let read =
-        |rest: &mut [u8], at| preadv2(&file, &mut [IoSliceMut::new(rest)], at as u64, ReadWriteFlags::NOWAIT);
-    let mut bytes = Buffer::with_room(length as usize + 1);
-    bytes.fill(length as usize + 1, limit as usize, read).ok()?;
-    // Not before it is read: it may be read a second time.
-    Some(if bytes.as_ref().len() as u64 > limit {
-        Err(body::too_large(limit))
-    } else {
-        room.add(bytes.as_ref().len() as u64).map(|()| bytes.freeze())
-    })
-}
-
 /// The file, or why it is refused, however long its disk takes.
 fn from_disk(roots: &[Root], path: &Path, limit: u64, room: &mut Room) -> Result<Bytes, RequestError> {
     let found = find(roots, path, Source::Disk).unwrap_or_default();
-    let (file, length) = found.ok_or_else(forbidden)?;
+    let Found { file, length, .. } = found.ok_or_else(forbidden)?;
     if length > limit {
         return Err(body::too_large(limit));
     }
@@ -177,11 +229,19 @@ fn from_disk(roots: &[Root], path: &Path, limit: u64, room: &mut Room) -> Result
     if bytes.as_ref().len() as u64 > limit { Err(body::too_large(limit)) } else { Ok(bytes.freeze()) }
 }
 
-/// The file of that name below the first root that has one, and its length.
-fn find(roots: &[Root], path: &Path, source: Source) -> Result<Option<(File, u64)>, WouldWait> {
+/// A file below a root.
+struct Found {
+    file: File,
+    /// When it was opened.
+    length: u64,
+    medium: Medium,
+}
+
+/// The file of that name below the first root that has one.
+fn find(roots: &[Root], path: &Path, source: Source) -> Result<Option<Found>, WouldWait> {
     for root in roots {
         let Some(below) = root.below(path) else { continue };
-        if source == Source::Memory && !root.is_local {
+        if source == Source::Memory && root.medium == Medium::Elsewhere {
             return Err(WouldWait);
         }
         let file = match root.open_beneath(below, source) {
@@ -193,7 +253,7 @@ fn find(roots: &[Root], path: &Path, source: Source) -> Result<Option<(File, u64
         let Ok(facts) = file.metadata() else { continue };
         // A second link could lead to a file outside that someone linked in, which no path check can see.
         if facts.is_file() && facts.nlink() == 1 {
-            return Ok(Some((file, facts.len())));
+            return Ok(Some(Found { file, length: facts.len(), medium: root.medium }));
         }
     }
     Ok(None)

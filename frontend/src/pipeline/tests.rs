@@ -52,7 +52,7 @@ async fn a_kept_picture_keeps_its_permit() {
     let all = permits();
     let now = clock::now();
     let order = |keep| Order {
-        bytes: png(8, 8).into(),
+        encoded: Encoded::Bytes(png(8, 8).into()),
         room: crate::inputs::roomy(),
         options: Options::of(&attached.facts.spec),
         keep,

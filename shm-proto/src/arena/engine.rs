@@ -72,15 +72,18 @@ impl EngineArena {
         self.mapped.region.addresses()
     }
 
-    /// Waits up to `patience` for work. Any number of lanes may call it at once.
+    /// Waits up to `patience` for work, or until [`EngineArena::wake_all`]. Any number of lanes may call it at once.
     pub fn next(self: &Arc<Self>, limits: BatchLimits, patience: Duration) -> Option<Batch> {
         let until = clock::now() + patience.as_nanos() as Nanos;
         let delay = limits.max_delay.as_nanos() as Nanos;
-        let mut lingered = false;
+        let (mut lingered, mut slept) = (false, false);
         loop {
             let found = self.ring(|ring| ring.take(clock::now(), limits.max_batch, delay));
             if let Take::Batch { first, len } = found {
                 return Some(self.batch(first, len, limits));
+            }
+            if found == Take::Nothing && slept {
+                return None;
             }
             if found == Take::Nothing && !lingered {
                 lingered = true;
@@ -99,6 +102,7 @@ impl EngineArena {
             if wake_at > now {
                 let engine: &EngineWords = self.mapped.region.one(super::CONTROL_OFFSET);
                 futex::wait(engine.doorbell(), doorbell, Duration::from_nanos(wake_at - now));
+                slept = true;
             }
             self.ring(|ring| ring.awake());
             if let Take::Batch { first, len } = found {

@@ -68,6 +68,23 @@ fn dropped_values_give_their_seats_back() {
 }
 
 #[test]
+fn a_lane_that_sleeps_can_be_woken_without_work() {
+    let (_frontend, engine, _fd) = pair();
+    let lane = std::thread::spawn({
+        let engine = engine.clone();
+        move || engine.next(LIMITS, Duration::from_hours(1)).is_none()
+    });
+    let begun = std::time::Instant::now();
+    while !lane.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it sleeps on");
+        // It may not sleep yet.
+        engine.wake_all();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(lane.join().expect("a lane"));
+}
+
+#[test]
 fn a_lane_sleeps_until_work_comes_and_a_frontend_until_its_bell_rings() {
     let (frontend, engine, _fd) = pair();
     let lane = std::thread::spawn(move || {

@@ -179,6 +179,10 @@ pub fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
         ["access.keys", "access.admin_listen", "tls.certificate", "tls.key"].map(|key| (key, String::new())),
     );
     keys.extend(["access.key_rate", "access.address_rate"].map(|key| (key, "0".to_owned())));
+    if jobs > 1 {
+        // No run has the machine to itself: what serves only such runs would be loaded for nothing.
+        keys.push(("engine.idle_threads", "1".to_owned()));
+    }
     if config.log.format == LogFormat::Auto {
         keys.push(("log.format", LogFormat::Human.as_str().to_owned()));
     }

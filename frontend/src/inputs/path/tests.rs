@@ -149,53 +149,63 @@ async fn size_is_limited_to_the_byte() {
     assert_eq!(read(&[disk.path("root")], "large").await.unwrap_err().code, Code::BodyTooLarge);
 }
 
-/// Whether a file comes from memory or through another thread depends on its length and on what the system holds.
-#[tokio::test]
-async fn long_files_are_read_like_short_ones() {
-    let disk = Disk::new();
-    let roots = Roots::open(&PathConfig { roots: vec![disk.path("root")] }).unwrap();
-    for length in [SHORT - 1, SHORT, SHORT + 1, 3 * SHORT] {
-        let bytes: Vec<u8> = (0..length).map(|at| (at / 7 + at) as u8).collect();
-        fs::write(disk.path("root/long"), &bytes).unwrap();
-        let read = async |limit| {
-            let deadline = Instant::now() + Duration::from_secs(60);
-            roots.read("long".into(), limit, deadline, crate::inputs::roomy()).await.map(|(bytes, _)| bytes)
-        };
-        assert!(read(length).await.unwrap() == bytes, "{length}");
-        assert_eq!(read(length - 1).await.unwrap_err().code, Code::BodyTooLarge, "{length}");
-    }
+/// A short file in memory, read; `None` where the disk has to be asked.
+fn from_memory(roots: &Roots, path: &str) -> Option<Result<Vec<u8>, RequestError>> {
+    // As it is after a longer file.
+    let mut buffer = vec![7; 20];
+    let file = roots.short_file(path, 64, &mut crate::inputs::roomy()).transpose()?;
+    Some(file.and_then(|file| file.read(&mut buffer).map(<[u8]>::to_vec)))
 }
 
 /// What was just written is in memory, so no thread is needed for it where the system can tell.
 #[test]
-fn a_file_in_memory_is_read_from_there() {
+fn a_short_file_in_memory_is_left_to_be_read() {
     let disk = Disk::new();
     let file = File::open(disk.path("root/a.jpg")).unwrap();
     let can_tell = preadv2(&file, &mut [IoSliceMut::new(&mut [0; 64])], 0, ReadWriteFlags::NOWAIT).is_ok();
-    let roots = [Root::open(&disk.path("root")).unwrap()];
-    let read = from_memory(&roots, Path::new("a.jpg"), 64, &mut crate::inputs::roomy());
-    if can_tell && roots[0].is_local {
-        assert_eq!(read.expect("it is in memory").unwrap(), "picture a");
+    let mut roots = Roots::open(&PathConfig { roots: vec![disk.path("root")] }).unwrap();
+    let read = from_memory(&roots, "a.jpg");
+    if roots.roots[0].medium == Medium::Memory || (roots.roots[0].medium == Medium::Disk && can_tell) {
+        assert_eq!(read.expect("it is in memory").unwrap(), b"picture a");
+        let room = &mut crate::inputs::roomy();
+        for (length, is_left) in [(SHORT, true), (SHORT + 1, false)] {
+            fs::write(disk.path("root/long"), vec![1; length as usize]).unwrap();
+            assert_eq!(roots.short_file("long", SHORT + 1, room).unwrap().is_some(), is_left, "{length}");
+        }
+        let room = &mut crate::inputs::room_of(1024);
+        assert_eq!(roots.short_file("long", SHORT, room).unwrap_err().code, Code::BodyTooLarge);
+        fs::write(disk.path("root/long"), [1; 1025]).unwrap();
+        assert_eq!(roots.short_file("long", SHORT, room).unwrap_err().code, Code::Overloaded);
     } else {
         assert!(read.is_none());
     }
-    let elsewhere = [Root { is_local: false, ..Root::open(&disk.path("root")).unwrap() }];
-    assert!(from_memory(&elsewhere, Path::new("a.jpg"), 64, &mut crate::inputs::roomy()).is_none());
+    let elsewhere = Root { medium: Medium::Elsewhere, ..Root::open(&disk.path("root")).unwrap() };
+    roots.roots = [elsewhere].into();
+    assert!(from_memory(&roots, "a.jpg").is_none(), "on another machine's disk");
+}
+
+/// A file that shrinks or grows after it was opened has no more bytes than there were, and no fewer than there are.
+#[test]
+fn a_short_file_may_change_before_it_is_read() {
+    let disk = Disk::new();
+    let path = disk.path("root/a.jpg");
+    let short = |length| ShortFile { file: File::open(&path).unwrap(), length };
+    assert_eq!(short(7).read(&mut Vec::new()).unwrap(), b"picture");
+    assert_eq!(short(30).read(&mut Vec::new()).unwrap(), b"picture a");
 }
 
 /// What memory says of a file, if it says anything, is what the disk says.
-#[test]
-fn memory_and_disk_agree() {
+#[tokio::test]
+async fn memory_and_disk_agree() {
     let disk = Disk::new();
-    let roots = [Root::open(&disk.path("root")).unwrap()];
+    let roots = Roots::open(&PathConfig { roots: vec![disk.path("root")] }).unwrap();
     let names =
         ["a.jpg", "exact", "large", "empty", "missing.jpg", "link_inside", "hard_link", "fifo", "sub"];
     for name in names {
-        let path = Path::new(name);
-        let read = from_disk(&roots, path, 64, &mut crate::inputs::roomy());
-        match from_memory(&roots, path, 64, &mut crate::inputs::roomy()) {
-            Some(remembered) => assert_eq!(remembered, read, "{name}"),
-            None => assert!(read.is_ok() || name == "missing.jpg", "{name}"),
+        let on_disk = read(&[disk.path("root")], name).await.map(|bytes| bytes.to_vec());
+        match from_memory(&roots, name) {
+            Some(remembered) => assert_eq!(remembered, on_disk, "{name}"),
+            None => assert!(on_disk.is_ok() || name == "missing.jpg", "{name}"),
         }
     }
 }
@@ -268,14 +278,18 @@ async fn no_race_gets_out_of_a_root() {
     while Instant::now() < end || read == 0 || refused == 0 {
         assert!(Instant::now() < deadline, "{read} read, {refused} refused");
         for name in ["inside/a.jpg", "other/a.jpg", "file", "file_link", "single", "hard_link"] {
-            match roots.read(name.into(), 64, deadline, crate::inputs::roomy()).await {
-                Ok((bytes, _)) => {
-                    assert_eq!(bytes, "picture a", "{name}");
-                    read += 1;
-                }
-                Err(error) => {
-                    assert_eq!(error.code, Code::PathForbidden, "{name}");
-                    refused += 1;
+            let on_disk = roots.read(name.into(), 64, deadline, crate::inputs::roomy()).await;
+            let on_disk = on_disk.map(|(bytes, _)| bytes.to_vec());
+            for done in [Some(on_disk), from_memory(&roots, name)].into_iter().flatten() {
+                match done {
+                    Ok(bytes) => {
+                        assert_eq!(bytes, b"picture a", "{name}");
+                        read += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.code, Code::PathForbidden, "{name}");
+                        refused += 1;
+                    }
                 }
             }
         }
