@@ -5,7 +5,8 @@
 //! [`Link::listen`], hears the bell and hands seats and answers to whatever the requests left to be done with them.
 //!
 //! A request waits for its seat and for its answer without a thread or a task of its own: the thread that worked on
-//! it leaves what comes next ([`Then`]) and turns to the next picture. So nobody is woken only to begin to wait.
+//! it leaves what comes next ([`Then`]) and turns to the next picture. So nobody is woken only to begin to wait. Where
+//! the engine answers within what waking somebody takes and nothing else is in service, the thread watches for the answer first.
 //!
 //! Whatever a request holds is given back by dropping its [`Place`], wherever it is.
 
@@ -13,7 +14,7 @@ use crate::error::{Code, RequestError};
 use crate::options::Labels;
 use crate::watch;
 use arc_swap::ArcSwapOption;
-use shm_proto::arena::{AnsweredSeat, Bells, ClaimedSeat, FrontendArena, SubmittedSeat};
+use shm_proto::arena::{AnsweredSeat, Bells, ClaimedSeat, FrontendArena, SubmittedSeat, WATCH};
 use shm_proto::clock::Nanos;
 use shm_proto::typical::TypicalTime;
 use std::collections::{HashSet, VecDeque};
@@ -36,6 +37,8 @@ pub struct Attached {
     pub labels: Labels,
     /// What it takes to read an answered seat's outputs.
     pub reading: TypicalTime,
+    /// How long the engine takes to answer.
+    answering: TypicalTime,
     arena: Arc<FrontendArena>,
     requests: Mutex<Requests>,
 }
@@ -137,6 +140,7 @@ impl Attached {
             labels: Labels::of(&facts.spec),
             facts: Arc::new(facts),
             reading,
+            answering: TypicalTime::new(1_000_000),
             arena,
             requests: Mutex::default(),
         })
@@ -169,8 +173,13 @@ impl Attached {
         }
     }
 
-    /// Does `then` with the answer to a submitted seat when it is there. Callable from any thread.
+    /// Does `then` with the answer to a submitted seat when it is there. Callable from any thread but the runtime's.
     pub fn when_answered(&self, key: u64, seat: SubmittedSeat, then: Then<AnsweredSeat>) {
+        // Where others are in service, the time is theirs.
+        let is_alone = || self.lock().held.len() == 1;
+        if self.answering.get() <= WATCH && is_alone() && seat.watch() {
+            self.look();
+        }
         let mut requests = self.lock();
         if !requests.serves(key) {
             return;
@@ -181,7 +190,7 @@ impl Attached {
             Err(seat) => requests.submitted.push(Submitted { key, seat, then }),
             Ok(answered) => {
                 drop(requests);
-                then(answered);
+                self.hand_out(answered, then);
             }
         }
     }
@@ -237,9 +246,15 @@ impl Attached {
         drop(requests);
         for Submitted { seat, then, .. } in answered {
             if let Ok(seat) = seat.poll() {
-                then(seat);
+                self.hand_out(seat, then);
             }
         }
+    }
+
+    fn hand_out(&self, seat: AnsweredSeat, then: Then<AnsweredSeat>) {
+        let run = seat.run();
+        self.answering.saw(run.ended.saturating_sub(run.submitted));
+        then(seat);
     }
 
     /// Looks at all seats after a ring. Returns whether anybody still waits.

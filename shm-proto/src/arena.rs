@@ -15,7 +15,7 @@ pub use crate::ring::{Job, MAX_FRONTENDS, Outcome, Reclaimed, Run};
 pub use bells::Bells;
 pub use control::{ControlArena, SeatCounts};
 pub use engine::{Batch, BatchLimits, Closed, EngineArena};
-pub use frontend::{AnsweredSeat, ClaimedSeat, FrontendArena, SubmittedSeat};
+pub use frontend::{AnsweredSeat, ClaimedSeat, FrontendArena, SubmittedSeat, WATCH};
 pub use geometry::{Geometry, GeometryError, MAX_OUTPUTS, MAX_SEATS};
 
 use crate::region::Region;

@@ -154,6 +154,13 @@ impl<W: Wake> Ring<'_, W> {
         self.frontends[slot as usize].bell.swap(0, AcqRel);
     }
 
+    /// Keeps a frontend's bell from ringing until it is heard. Whether it was silent: then the caller has to hear it
+    /// ([`Ring::bell_heard`]) and look at all seats before long. If it rings already, whoever it rings for does that.
+    pub fn hush(&self, slot: u8) -> bool {
+        // W5: as a ring, so that hearing it shows what was set before any ring that came to nothing meanwhile.
+        self.frontends[slot as usize].bell.swap(1, AcqRel) == 0
+    }
+
     // ---- engine ----
 
     /// Takes the longest waiting seat and its submitted neighbours, at most `max_batch`, for one run. A seat

@@ -9,6 +9,9 @@ use crate::word::Owner;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+/// So long an answer is worth watching for: about what it costs to be woken by it.
+pub const WATCH: Nanos = 20_000;
+
 /// An arena, attached by a frontend.
 #[derive(Debug)]
 pub struct FrontendArena {
@@ -145,6 +148,19 @@ impl SubmittedSeat {
     /// Whether the answer is there.
     pub fn is_answered(&self) -> bool {
         self.held.arena.ring(|ring| ring.is_answered(self.held.index))
+    }
+
+    /// Looks for the answer for at most [`WATCH`] without sleeping, and keeps the bell from ringing meanwhile. Whether the caller
+    /// has to hear the bell and to look at all its seats now, as after a ring.
+    pub fn watch(&self) -> bool {
+        let Held { arena, .. } = &self.held;
+        let is_hushed = arena.ring(|ring| ring.hush(arena.owner.slot));
+        let until = clock::now() + WATCH;
+        while !self.is_answered() && clock::now() < until {
+            // The lane may have been woken on this core.
+            std::thread::yield_now();
+        }
+        is_hushed
     }
 
     /// The answer, or the seat again while there is none.

@@ -68,6 +68,27 @@ fn dropped_values_give_their_seats_back() {
 }
 
 #[test]
+fn who_watches_for_an_answer_is_not_rung_for_it() {
+    let (frontend, engine, _fd) = pair();
+    let answer = || engine.next(LIMITS, Duration::ZERO).expect("a batch").answer(Outcome::Done);
+    let rings = || {
+        let fd = frontend.bells.fd(A.slot).expect("a bell");
+        let mut polls = [nix::poll::PollFd::new(fd, nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut polls, 0u8).expect("the bell") == 1
+    };
+    let submit = || frontend.claim().expect("a seat").submit(JOB);
+    let watched = submit();
+    assert!(watched.watch(), "it has to be heard after that");
+    answer();
+    assert!(!rings() && watched.is_answered());
+    frontend.bell_heard();
+    let other = submit();
+    answer();
+    assert!(rings() && other.is_answered());
+    assert!(!submit().watch(), "who is rung looks");
+}
+
+#[test]
 fn a_lane_that_sleeps_can_be_woken_without_work() {
     let (_frontend, engine, _fd) = pair();
     let lane = std::thread::spawn({

@@ -186,6 +186,40 @@ fn loom_a_submit_wakes_a_sleeping_lane_and_the_answer_its_owner() {
 }
 
 #[test]
+fn loom_who_hushes_the_bell_misses_no_answer() {
+    loom::model(|| {
+        let model = Model::new(2, 1);
+        let engine = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let mut answered = 0;
+                while answered < 2 {
+                    let (first, len) = model.next();
+                    (first..first + len).for_each(|index| model.ring().answer(index, Outcome::Done));
+                    answered += len;
+                }
+            })
+        };
+        for index in 0..2 {
+            assert_eq!(model.ring().claim(A), Some(index));
+            model.ring().submit(index, A, JOB, (1 + u64::from(index)) << 10);
+        }
+        let answered = || (0..2).all(|index| model.ring().is_answered(index));
+        let mut are_seen = false;
+        if model.ring().hush(A.slot) {
+            // Watched for no time at all.
+            model.ring().bell_heard(A.slot);
+            are_seen = answered();
+        }
+        while !are_seen {
+            model.hear(A);
+            are_seen = answered();
+        }
+        engine.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_two_submits_reach_one_lane() {
     loom::model(|| {
         let model = Model::new(2, 2);
