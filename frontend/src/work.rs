@@ -33,7 +33,7 @@ const KEEP: usize = 12 << 20;
 impl Bench {
     /// Puts a picture's buffer aside for the next one.
     pub fn keep(&mut self, mut picture: Picture) {
-        picture.clear(KEEP);
+        picture.recycle(KEEP);
         if picture.rgb.capacity() > self.spare.rgb.capacity() {
             self.spare = picture;
         }

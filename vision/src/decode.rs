@@ -239,7 +239,7 @@ fn guarded(
     reduce: Option<&mut Reduce<'_>>,
 ) -> Result<Extent, DecodeError> {
     let Some(format) = sniff(bytes) else {
-        picture.clear(usize::MAX);
+        picture.clear();
         return Err(match format::sniff_foreign(bytes) {
             Some(name) => DecodeError::Unsupported { format: name.into() },
             None => DecodeError::NotAnImage,
@@ -249,7 +249,7 @@ fn guarded(
     let result = catch_unwind(AssertUnwindSafe(|| by_format(format, bytes, limits, picture, reduce)))
         .unwrap_or(Err(DecodeError::Panicked { format }));
     if result.is_err() {
-        picture.clear(usize::MAX);
+        picture.clear();
     }
     result
 }
