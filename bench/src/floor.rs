@@ -232,8 +232,9 @@ impl Worker<'_> {
                     &self.file
                 }
             };
-            let extent = decode_reduced(bytes, &Limits::default(), &wanted, &mut self.buffers, &mut self.picture)
-                .map_err(BenchError::usage)?;
+            let extent =
+                decode_reduced(bytes, &Limits::default(), &wanted, &mut self.buffers, &mut self.picture)
+                    .map_err(BenchError::usage)?;
             steps.decode = lap();
             let out = self.input.bytes_mut();
             let placed = write_tensor_of(&self.picture, &extent, &spec.input, &mut self.scratch, out);

@@ -1,4 +1,4 @@
-//! The five inputs: from a request to the picture's encoded bytes.
+//! The five inputs: from a request to the picture's encoded bytes, or the short file that has them.
 //!
 //! Owns how a picture may arrive, which servers and files may be read for it, and how many bytes it may have.
 //! Does not look into the picture, does not know the engine, and answers nothing: what goes wrong is a
@@ -140,7 +140,7 @@ impl Inputs {
     /// A short file that is in memory, if that is what is named: whoever decodes it reads it.
     ///
     /// # Errors
-    /// As [`Inputs::load`] of a file.
+    /// As [`Roots::short_file`].
     pub fn short_file(&self, named: &Named, room: &mut Room) -> Result<Option<ShortFile>, RequestError> {
         match &named.payload {
             Payload::Path(path) => self.roots.short_file(path, self.max_image, room),

@@ -6,7 +6,7 @@
 //!
 //! A request waits for its seat and for its answer without a thread or a task of its own: the thread that worked on
 //! it leaves what comes next ([`Then`]) and turns to the next picture. So nobody is woken only to begin to wait. Where
-//! the engine answers within what waking somebody takes and nothing else is in service, the thread watches for the answer first.
+//! the engine answers within what waking somebody takes, the thread of a frontend's only request watches for its answer first.
 //!
 //! Whatever a request holds is given back by dropping its [`Place`], wherever it is.
 
@@ -175,8 +175,11 @@ impl Attached {
 
     /// Does `then` with the answer to a submitted seat when it is there. Callable from any thread but the runtime's.
     pub fn when_answered(&self, key: u64, seat: SubmittedSeat, then: Then<AnsweredSeat>) {
-        // Where others are in service, the time is theirs.
-        let is_alone = || self.lock().held.len() == 1;
+        // Where others wait for this thread or for the engine, the time is theirs.
+        let is_alone = || {
+            let requests = self.lock();
+            requests.serves(key) && requests.held.len() == 1
+        };
         if self.answering.get() <= WATCH && is_alone() && seat.watch() {
             self.look();
         }
@@ -341,3 +344,6 @@ impl Link {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub struct Order {
     pub unsure: bool,
     /// When the request arrived.
     pub arrived: Nanos,
-    /// When its bytes were there.
+    /// When its bytes were there, or the file that has them open.
     pub read: Nanos,
     /// When an answer is of no use any more.
     pub deadline: Nanos,
@@ -215,15 +215,15 @@ struct Decoded {
 
 impl Errand {
     /// Decodes the picture and goes on with it, now if a seat is free.
-    fn begin(mut self, bench: &mut Bench, encoded: (Encoded, Room), permit: OwnedSemaphorePermit) {
+    fn begin(mut self, bench: &mut Bench, (encoded, room): (Encoded, Room), permit: OwnedSemaphorePermit) {
         if self.done.is_closed() {
             return;
         }
-        let (picture, extent, digest) = match self.decode(bench, &encoded.0) {
+        let (picture, extent, digest) = match self.decode(bench, &encoded) {
             Ok(decoded) => decoded,
             Err(error) => return self.refuse(error),
         };
-        drop(encoded);
+        drop((encoded, room));
         let (attached, service) = (self.attached.clone(), self.service.clone());
         let decoded = Decoded { errand: self, picture, extent, digest, permit };
         if let Some(seat) = attached.seat_at_once() {
@@ -235,7 +235,11 @@ impl Errand {
         attached.when_seated(key, arrived, Box::new(then));
     }
 
-    fn decode(&mut self, bench: &mut Bench, encoded: &Encoded) -> Result<(Picture, Extent, u64), RequestError> {
+    fn decode(
+        &mut self,
+        bench: &mut Bench,
+        encoded: &Encoded,
+    ) -> Result<(Picture, Extent, u64), RequestError> {
         self.marks.decoding = clock::now();
         let bytes = match encoded {
             Encoded::Bytes(bytes) => bytes,

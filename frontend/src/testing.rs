@@ -221,7 +221,8 @@ impl Drop for Rig {
     }
 }
 
-fn geometry(seats: u32) -> Geometry {
+/// An arena for them.
+pub fn geometry(seats: u32) -> Geometry {
     let facts = facts();
     Geometry {
         seats,

@@ -133,11 +133,11 @@ macro_rules! figures {
 figures! {
     /// Stages of a detection. The times of a request's stages sum to its `total`.
     Stage {
-        /// Receiving and parsing the request, decoding base64, fetching.
+        /// Receiving and parsing the request, decoding base64, fetching, reading all but short files.
         Read = "read",
         /// Waiting for a decode thread and for a seat.
         Wait = "wait",
-        /// Decoding the picture.
+        /// Decoding the picture, and reading it from a short file.
         Decode = "decode",
         /// Resizing and normalising into the seat.
         Preprocess = "preprocess",

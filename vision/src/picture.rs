@@ -28,9 +28,9 @@ impl Picture {
         self.rgb.clear();
     }
 
-    /// Makes no picture of it, whose buffer the next one is written over, and gives back memory above `keep` bytes, so that one
-    /// huge upload does not stay resident in a buffer that is reused. The buffer is not emptied: to fill it with zeros again takes a
-    /// twentieth of what decoding takes.
+    /// Makes it a picture of no size, for its buffer to be used again, and gives back memory above `keep` bytes, so that one huge
+    /// upload does not stay resident. `rgb` still holds the old pixels, since filling it with zeros takes a twentieth of what decoding
+    /// takes: whoever fills the picture next overwrites or empties it.
     pub fn recycle(&mut self, keep: usize) {
         (self.width, self.height) = (0, 0);
         self.rgb.truncate(keep);

@@ -173,7 +173,7 @@ fn text(cells: &[Cell]) -> String {
         table.row(row);
     }
     let mut out = table.text()
-        + "\nlocal: the server's total without queue and infer. Of it only read depends on how a picture came; by read:\n";
+        + "\nlocal: the server's total without queue and infer. Of it only read depends on how a picture came (short files are read in decode); by read:\n";
     if cells.iter().flat_map(|cell| &cell.rounds).any(|round| round.simulated) {
         out = format!("{SIMULATED}\n{out}");
     }

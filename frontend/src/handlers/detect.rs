@@ -121,11 +121,12 @@ async fn detect<'a>(
         // Its bytes are wanted again when it has been answered.
         Some(_) => None,
     };
-    let (encoded, more, fetched, room) = match short_file {
-        Some(file) => (Encoded::File(file), named.options, None, room),
+    let (encoded, kept, more, fetched, room) = match short_file {
+        Some(file) => (Encoded::File(file), None, named.options, None, room),
         None => {
             let (input, room) = service.inputs.load(named, time.end, room).await?;
-            (Encoded::Bytes(input.bytes), input.options, input.fetched, room)
+            let kept = asker.keeping.map(|keeping| (keeping, input.bytes.clone()));
+            (Encoded::Bytes(input.bytes), kept, input.options, input.fetched, room)
         }
     };
     place.arrived(service)?;
@@ -133,10 +134,6 @@ async fn detect<'a>(
     count_input(service, kind, fetched);
     choices.add(more)?;
     let options = choices.resolve(&place.attached.facts.spec, &place.attached.labels)?;
-    let bytes = match (&encoded, asker.keeping) {
-        (Encoded::Bytes(bytes), Some(_)) => Some(bytes.clone()),
-        _ => None,
-    };
     let score = options.score;
     let order = Order {
         encoded,
@@ -150,7 +147,7 @@ async fn detect<'a>(
         deadline: time.deadline,
     };
     let found = pipeline::run(service, &place.attached, order).await?;
-    if let (Some(keeping), Some(bytes)) = (asker.keeping, bytes) {
+    if let Some((keeping, bytes)) = kept {
         keeping.offer(bytes, &place.attached.facts, &found, (asker.id, kind), score);
     }
     Ok(Detected { place, kind, found })

@@ -37,7 +37,7 @@ const IN_MEMORY: u32 = 0x0102_1994;
 /// What has to be asked for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Medium {
-    /// Nobody.
+    /// Nobody, unless it was swapped out.
     Memory,
     /// A disk of this machine, unless the system has the file in memory.
     Disk,
@@ -64,9 +64,14 @@ enum Source {
     Disk,
 }
 
-/// What is not in memory.
+/// Why it is not known whether there is such a file.
 #[derive(Debug)]
-struct WouldWait;
+enum Unknown {
+    /// It would take a disk to tell.
+    WouldWait,
+    /// Neither descriptors nor memory are left to open it.
+    Exhausted,
+}
 
 /// A short file, open, whose bytes the system has in memory.
 #[derive(Debug)]
@@ -81,7 +86,7 @@ impl ShortFile {
             let mut byte = [0];
             preadv2(&file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT).is_ok()
         };
-        // What lies between its ends is there as well, or else whoever reads it waits for a disk of this machine.
+        // What lies between its ends is there as well as a rule; if not, whoever reads it waits for a disk of this machine.
         let is_here = || medium == Medium::Memory || (is_here(0) && is_here(length.saturating_sub(1)));
         (length <= SHORT && is_here()).then_some(Self { file, length: length as usize })
     }
@@ -132,10 +137,18 @@ impl Roots {
     /// The file, of at most `limit` bytes, if it is short and in memory. Waits for nothing.
     ///
     /// # Errors
-    /// As [`Roots::read`].
-    pub fn short_file(&self, path: &str, limit: u64, room: &mut Room) -> Result<Option<ShortFile>, RequestError> {
-        let Ok(found) = find(&self.roots, Path::new(path), Source::Memory) else { return Ok(None) };
-        let found = found.ok_or_else(forbidden)?;
+    /// `path_forbidden` whatever the reason, `body_too_large`, `overloaded`.
+    pub fn short_file(
+        &self,
+        path: &str,
+        limit: u64,
+        room: &mut Room,
+    ) -> Result<Option<ShortFile>, RequestError> {
+        let found = match find(&self.roots, Path::new(path), Source::Memory) {
+            Ok(found) => found.ok_or_else(forbidden)?,
+            // Few are open at a time where files are read from the disk.
+            Err(Unknown::WouldWait | Unknown::Exhausted) => return Ok(None),
+        };
         if found.length > limit {
             return Err(body::too_large(limit));
         }
@@ -217,7 +230,8 @@ fn forbidden() -> RequestError {
 
 /// The file, or why it is refused, however long its disk takes.
 fn from_disk(roots: &[Root], path: &Path, limit: u64, room: &mut Room) -> Result<Bytes, RequestError> {
-    let found = find(roots, path, Source::Disk).unwrap_or_default();
+    let exhausted = |_| Code::Overloaded.because("no more files can be opened").retry_after(1);
+    let found = find(roots, path, Source::Disk).map_err(exhausted)?;
     let Found { file, length, .. } = found.ok_or_else(forbidden)?;
     if length > limit {
         return Err(body::too_large(limit));
@@ -238,16 +252,17 @@ struct Found {
 }
 
 /// The file of that name below the first root that has one.
-fn find(roots: &[Root], path: &Path, source: Source) -> Result<Option<Found>, WouldWait> {
+fn find(roots: &[Root], path: &Path, source: Source) -> Result<Option<Found>, Unknown> {
     for root in roots {
         let Some(below) = root.below(path) else { continue };
         if source == Source::Memory && root.medium == Medium::Elsewhere {
-            return Err(WouldWait);
+            return Err(Unknown::WouldWait);
         }
         let file = match root.open_beneath(below, source) {
             Ok(file) => File::from(file),
             // INVAL: a kernel before 5.12, which cannot look into its memory only.
-            Err(Errno::AGAIN | Errno::INVAL) if source == Source::Memory => return Err(WouldWait),
+            Err(Errno::AGAIN | Errno::INVAL) if source == Source::Memory => return Err(Unknown::WouldWait),
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => return Err(Unknown::Exhausted),
             Err(_) => continue,
         };
         let Ok(facts) = file.metadata() else { continue };

@@ -7,6 +7,7 @@ use super::{ArenaError, Geometry, Mapped};
 use crate::clock::{self, Nanos};
 use crate::futex;
 use crate::ring::{EngineWords, Outcome, Ring, Take};
+use crate::sync::Ordering::Release;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -72,7 +73,8 @@ impl EngineArena {
         self.mapped.region.addresses()
     }
 
-    /// Waits up to `patience` for work, or until [`EngineArena::wake_all`]. Any number of lanes may call it at once.
+    /// Waits up to `patience` for work; `None` before that when it was woken and there is none (any more). Any number of lanes may
+    /// call it at once.
     pub fn next(self: &Arc<Self>, limits: BatchLimits, patience: Duration) -> Option<Batch> {
         let until = clock::now() + patience.as_nanos() as Nanos;
         let delay = limits.max_delay.as_nanos() as Nanos;
@@ -126,9 +128,12 @@ impl EngineArena {
         false
     }
 
-    /// Wakes every lane, to make them look at something else than seats (a drain, say).
+    /// Wakes every lane that sleeps, to make them look at something else than seats (a drain, say). One that is about to may sleep out
+    /// its patience.
     pub fn wake_all(&self) {
         let engine: &EngineWords = self.mapped.region.one(super::CONTROL_OFFSET);
+        // S3: as a knock.
+        engine.doorbell().fetch_add(1, Release);
         futex::wake(engine.doorbell(), i32::MAX);
     }
 

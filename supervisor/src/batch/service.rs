@@ -161,7 +161,7 @@ fn is_root(folder: &Path) -> bool {
     is_part && folder.to_str().is_some() && Roots::open(&config).is_ok()
 }
 
-/// The configuration's keys that every batch sets: no hurry, no refusals, one client.
+/// The configuration's keys that a batch sets: no hurry, no refusals, one client, nothing for runs that have the machine to themselves.
 pub fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
     let mut keys = vec![
         ("frontend.rt_target", "0s".to_owned()),
@@ -179,7 +179,7 @@ pub fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
         ["access.keys", "access.admin_listen", "tls.certificate", "tls.key"].map(|key| (key, String::new())),
     );
     keys.extend(["access.key_rate", "access.address_rate"].map(|key| (key, "0".to_owned())));
-    if jobs > 1 {
+    if jobs > 1 && config.engine.idle_threads == 0 {
         // No run has the machine to itself: what serves only such runs would be loaded for nothing.
         keys.push(("engine.idle_threads", "1".to_owned()));
     }

@@ -27,6 +27,15 @@ fn a_batch_has_an_address_of_its_own() {
 }
 
 #[test]
+fn what_serves_lone_runs_is_loaded_where_there_are_some() {
+    let mut config = Config::default();
+    let sets = |config: &Config, jobs| keys(config, jobs).contains(&("engine.idle_threads", "1".to_owned()));
+    assert!(sets(&config, 32) && !sets(&config, 1));
+    config.engine.idle_threads = 2;
+    assert!(!sets(&config, 32), "who asks for it gets it");
+}
+
+#[test]
 fn the_digest_is_of_model_settings_and_options() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = Config::default();

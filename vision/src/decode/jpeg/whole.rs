@@ -231,6 +231,9 @@ impl<'a> Lines<'a> {
         // What an earlier picture left there is overwritten, or the picture is refused or made anew.
         let bytes = width * height * 3;
         picture.rgb.truncate(bytes);
+        if picture.rgb.capacity() < bytes {
+            picture.rgb.clear(); // lest it is copied
+        }
         picture.rgb.try_reserve_exact(bytes - picture.rgb.len()).ok()?;
         picture.rgb.resize(bytes, 0);
         let mut colours = [Colour::default(), Colour::default()];

@@ -1,7 +1,9 @@
 //! Pictures made here: formats, limits, orientation and damage, without any file from outside.
 
 use super::super::orient;
-use super::super::{DecodeError, Format, Limits, TooLarge, decode, decode_into, sniff};
+use super::super::{
+    Buffers, DecodeError, Format, Limits, TooLarge, Wanted, decode, decode_into, decode_reduced, sniff,
+};
 use crate::picture::Picture;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, RgbImage};
@@ -196,6 +198,32 @@ fn nothing_of_an_earlier_picture_survives() {
     assert_eq!(&picture.rgb, sample(8, 6).as_raw());
     decode_into(&small[..small.len() / 2], &Limits::default(), &mut picture).expect_err("cut");
     assert_eq!(picture, Picture::default());
+}
+
+#[test]
+fn nothing_of_a_recycled_picture_survives() {
+    let mut buffers = Buffers::default();
+    let reduced = |_, _| Wanted::Divided(2);
+    let whole = |_, _| Wanted::Whole;
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Tiff] {
+        let bytes = encode(sample(40, 30), format);
+        for wanted in [&whole as &dyn Fn(u32, u32) -> Wanted, &reduced] {
+            let mut read = |bytes: &[u8], picture: &mut Picture| {
+                decode_reduced(bytes, &Limits::default(), &wanted, &mut buffers, picture)
+            };
+            let mut fresh = Picture::default();
+            read(&bytes, &mut fresh).expect("a picture");
+            for left in [10, 40 * 30 * 3, 10_000] {
+                let mut picture = Picture { width: 1, height: 1, rgb: vec![77; left] };
+                picture.recycle(usize::MAX);
+                read(&bytes, &mut picture).expect("a picture");
+                assert_eq!(picture, fresh, "{format:?}, {left} bytes before");
+                picture.recycle(usize::MAX);
+                assert!(read(&bytes[..bytes.len() / 2], &mut picture).is_err(), "cut");
+                assert_eq!(picture, Picture::default());
+            }
+        }
+    }
 }
 
 /// Against `image`'s own turns, on sides that are no multiple of a tile.
