@@ -197,6 +197,11 @@ fn the_floor_and_the_inputs_are_measured() {
     ]));
     assert!(floor["job"][0].as_f64() > Some(0.0) && floor["session"][0].as_f64() > Some(0.0), "{floor:#}");
     assert!(floor["services"][0]["efficiency"].as_f64() > Some(0.0), "{floor:#}");
+    assert_eq!(floor["steps_ms"]["read"].as_f64(), Some(0.0), "it was in memory: {floor:#}");
+    let folder = folder.path().to_str().expect("UTF-8");
+    let alone = ["bench", "floor", "--model", model, "--image", folder, "--alone", "--from-files"];
+    let floor = json(&run(&[&alone[..], &["-d", "300ms", "--rounds", "1", "--json"]].concat()));
+    assert!(floor["steps_ms"]["read"].as_f64() > Some(0.0), "{floor:#}");
     let inputs =
         run(&["bench", "inputs", "--model", model, "--image", &picture, "-d", "300ms", "--rounds", "1"]);
     assert!(inputs.status.success(), "{}", said(&inputs));

@@ -25,7 +25,7 @@ use crate::error::{Code, RequestError};
 /// Most files that are read at once; a dead network disk then costs that many threads and no more.
 const MOST_READERS: usize = 32;
 
-/// Files up to this length that are in memory are read by whoever wants their bytes: copying them takes less than handing them
+/// Files up to this length that are in memory are read by the thread that decodes them: copying them takes less than handing them
 /// from thread to thread, and what has just been copied is in that thread's cache.
 const SHORT: u64 = 512 << 10;
 
@@ -238,7 +238,7 @@ fn from_disk(roots: &[Root], path: &Path, limit: u64, room: &mut Room) -> Result
     }
     room.add(length)?;
     let mut bytes = Buffer::with_room(length as usize + 1);
-    let read = |rest: &mut [u8], _| retry_on_intr(|| rustix::io::read(&file, &mut *rest));
+    let read = |rest: &mut [u8]| retry_on_intr(|| rustix::io::read(&file, &mut *rest));
     bytes.fill(length as usize + 1, limit as usize, read).map_err(|_| forbidden())?;
     if bytes.as_ref().len() as u64 > limit { Err(body::too_large(limit)) } else { Ok(bytes.freeze()) }
 }
