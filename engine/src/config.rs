@@ -135,9 +135,9 @@ impl Config {
         }
     }
 
-    /// Images in shared memory at once, with 0 resolved: for every lane a batch that runs and one that fills, and
-    /// two seats a frontend for pictures that are being written or read, for as many frontends as the cores can keep
-    /// at work at once. Never less than one batch.
+    /// Images in shared memory at once, with 0 resolved: for every lane a batch that runs and one that fills, a seat for
+    /// each picture that the cores can be decoding, and one a frontend for outputs that are being read, for as many
+    /// frontends as the cores can keep at work at once. Never less than one batch.
     pub fn seats(&self, lanes: u32, max_batch: u32, frontends: u32) -> u32 {
         let batch = max_batch.max(1);
         match self.seats {
@@ -145,7 +145,8 @@ impl Config {
                 .max(1)
                 .saturating_mul(batch)
                 .saturating_mul(2)
-                .saturating_add(frontends.min(cores()).saturating_mul(2)),
+                .saturating_add(cores())
+                .saturating_add(frontends.min(cores())),
             seats => seats.max(batch),
         }
     }

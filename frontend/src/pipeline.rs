@@ -4,6 +4,9 @@
 //! is to be done with the answer, so that the runtime's thread is woken once a request: when there is something to
 //! answer. Only when all seats are taken does the picture wait for one, and then comes back to the pool. Knows nothing
 //! of HTTP.
+//!
+//! Where a run is one picture the seat comes first: pixels that would wait for one are in no cache any more when they are
+//! resized. Where runs are batches the picture does, lest a seat that waits for its decoder splits them.
 
 use crate::error::{Code, RequestError};
 use crate::inputs::{Room, ShortFile};
@@ -204,7 +207,7 @@ struct Returned {
     marks: Marks,
 }
 
-/// A decoded picture that has no seat yet. Holds its permit, so that few of them exist.
+/// A decoded picture whose seat is not written yet. Holds its permit, so that few of them exist.
 struct Decoded {
     errand: Errand,
     picture: Picture,
@@ -214,25 +217,42 @@ struct Decoded {
 }
 
 impl Errand {
-    /// Decodes the picture and goes on with it, now if a seat is free.
-    fn begin(mut self, bench: &mut Bench, (encoded, room): (Encoded, Room), permit: OwnedSemaphorePermit) {
-        if self.done.is_closed() {
-            return;
-        }
-        let (picture, extent, digest) = match self.decode(bench, &encoded) {
-            Ok(decoded) => decoded,
-            Err(error) => return self.refuse(error),
-        };
-        drop((encoded, room));
+    /// Decodes the picture, finds a seat for it and goes on with it; as soon as there is one.
+    fn begin(self, bench: &mut Bench, source: (Encoded, Room), permit: OwnedSemaphorePermit) {
         let (attached, service) = (self.attached.clone(), self.service.clone());
-        let decoded = Decoded { errand: self, picture, extent, digest, permit };
-        if let Some(seat) = attached.seat_at_once() {
-            return decoded.write(bench, seat);
+        let turn = (self.key, self.marks.arrived);
+        if attached.facts.max_batch == 1 {
+            let then = move |bench: &mut Bench, seat| {
+                if let Some(decoded) = self.decoded(bench, source, permit) {
+                    decoded.write(bench, seat);
+                }
+            };
+            with_seat(&attached, &service, turn, bench, then);
+        } else if let Some(decoded) = self.decoded(bench, source, permit) {
+            with_seat(&attached, &service, turn, bench, move |bench, seat| decoded.write(bench, seat));
         }
-        service.process().add(Counter::SeatWaits, 1);
-        let (key, arrived) = (decoded.errand.key, decoded.errand.marks.arrived);
-        let then = move |seat| service.pool.push(Turn::Soon, move |bench| decoded.write(bench, seat));
-        attached.when_seated(key, arrived, Box::new(then));
+    }
+
+    /// Decodes the picture; `None` when that is not wanted any more, or was refused.
+    fn decoded(
+        mut self,
+        bench: &mut Bench,
+        (encoded, room): (Encoded, Room),
+        permit: OwnedSemaphorePermit,
+    ) -> Option<Decoded> {
+        if self.done.is_closed() {
+            return None;
+        }
+        match self.decode(bench, &encoded) {
+            Ok((picture, extent, digest)) => {
+                drop((encoded, room));
+                Some(Decoded { errand: self, picture, extent, digest, permit })
+            }
+            Err(error) => {
+                self.refuse(error);
+                None
+            }
+        }
     }
 
     fn decode(
@@ -271,6 +291,23 @@ impl Errand {
         // Nobody to tell means that the request has gone meanwhile.
         let _ = self.done.send(Err(error));
     }
+}
+
+/// Goes on with a seat: now if one is free, otherwise when it is the turn of the request with this key that arrived then.
+fn with_seat(
+    attached: &Attached,
+    service: &Arc<Service>,
+    (key, arrived): (u64, Nanos),
+    bench: &mut Bench,
+    then: impl FnOnce(&mut Bench, ClaimedSeat) + Send + 'static,
+) {
+    if let Some(seat) = attached.seat_at_once() {
+        return then(bench, seat);
+    }
+    service.process().add(Counter::SeatWaits, 1);
+    let service = service.clone();
+    let seated = move |seat| service.pool.push(Turn::Soon, move |bench| then(bench, seat));
+    attached.when_seated(key, arrived, Box::new(seated));
 }
 
 impl Decoded {

@@ -78,7 +78,7 @@ pub fn facts() -> ModelFacts {
         version: "0".repeat(64),
         device: "cpu".into(),
         lanes: 1,
-        max_batch: 4,
+        max_batch: 1,
         runtime: "none".into(),
         golden: None,
         samples: vec![],
@@ -113,6 +113,11 @@ impl Rig {
 
     /// A service with that configuration and so many seats, with or without a model.
     pub fn with(configure: impl FnOnce(&mut Config), seats: u32, model: bool) -> Self {
+        Self::serving(model.then(facts), configure, seats)
+    }
+
+    /// A service with that model, which has the sizes of [`facts`].
+    pub fn serving(model: Option<ModelFacts>, configure: impl FnOnce(&mut Config), seats: u32) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("frontend-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let mut config = Config::default();
@@ -137,13 +142,13 @@ impl Rig {
         let over = Arc::new(AtomicBool::new(false));
         let engine = Arc::new(Mutex::new(Engine::Answers));
         let mut threads = Vec::new();
-        if model {
+        if let Some(facts) = model {
             let geometry = geometry(seats);
             let fd = arena::create(&geometry, 7).expect("an arena");
             let lane = EngineArena::attach(&fd, bells.clone()).expect("the engine's side");
             let (engine, over) = (engine.clone(), over.clone());
             threads.push(std::thread::spawn(move || run_engine(&lane, &engine, &over)));
-            attach(&service, &bells, fd, &geometry);
+            attach(&service, &bells, fd, &geometry, &facts);
             service.board.set_state(ServiceState::Ready);
         }
         service.process().set_state(ProcessState::Ready);
@@ -160,7 +165,7 @@ impl Rig {
     pub fn replace(&self) {
         let geometry = geometry(1);
         let fd = arena::create(&geometry, 8).expect("an arena");
-        attach(&self.service, &self.bells, fd, &geometry);
+        attach(&self.service, &self.bells, fd, &geometry, &facts());
     }
 
     /// Changes what the engine does with the batches to come.
@@ -232,8 +237,8 @@ pub fn geometry(seats: u32) -> Geometry {
     }
 }
 
-fn attach(service: &Service, bells: &Bells, fd: OwnedFd, geometry: &Geometry) {
-    let description = serde_json::to_string(&facts()).expect("facts");
+fn attach(service: &Service, bells: &Bells, fd: OwnedFd, geometry: &Geometry, facts: &ModelFacts) {
+    let description = serde_json::to_string(facts).expect("facts");
     let owner = Owner { slot: 0, generation: 1 };
     let attached = life::attach(owner, bells.clone(), fd, geometry, &description).expect("attached");
     service.link.admit(&attached);

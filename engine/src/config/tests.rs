@@ -48,7 +48,7 @@ fn zero_is_resolved_for_the_device() {
 
 #[test]
 fn seats_hold_at_least_one_batch() {
-    assert_eq!(Config::default().seats(2, 1, 4), 2 * 2 + cores().min(4) * 2);
+    assert_eq!(Config::default().seats(2, 1, 4), 2 * 2 + cores() + cores().min(4));
     assert_eq!(Config { seats: 3, ..Config::default() }.seats(2, 8, 4), 8);
     assert_eq!(Config { seats: 30, ..Config::default() }.seats(2, 8, 4), 30);
 }

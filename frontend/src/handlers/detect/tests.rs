@@ -1,9 +1,10 @@
 //! Detection over a real socket, seats and board, with an engine that answers constants.
 
 use super::*;
-use crate::testing::{Engine, Rig, png, wait_for};
+use crate::testing::{Engine, Rig, facts, png, wait_for};
 use shm_proto::arena::Outcome;
 use shm_proto::board::ServiceState;
+use vision::model::ModelFacts;
 
 #[test]
 fn a_picture_is_answered_with_its_boxes_and_times() {
@@ -174,6 +175,31 @@ fn requests_wait_for_seats_in_turn_and_all_are_answered() {
     }
     assert_eq!(rig.counter(Counter::Detections), 12);
     wait_for("nothing is in flight", || rig.service.board.in_flight() == 0);
+}
+
+#[test]
+fn where_a_run_is_one_picture_its_seat_comes_first_and_where_it_is_a_batch_the_picture_does() {
+    let broken = || png(8, 8)[..40].to_vec();
+    let head = "POST /detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n";
+    for max_batch in [1, 4] {
+        let facts = ModelFacts { max_batch, ..facts() };
+        let rig = Rig::serving(Some(facts), |config| config.frontend.decode_threads = 2, 1);
+        rig.engine(Engine::Holds);
+        let (mut first, mut second) = (rig.connect(), rig.connect());
+        first.send(head, &png(8, 8));
+        let submitted = || format!("{:?}", rig.service.link.current()).contains("1 submitted");
+        wait_for("the only seat is taken", submitted);
+        second.send(head, &broken());
+        if max_batch == 1 {
+            wait_for("it waits for the seat", || rig.counter(Counter::SeatWaits) == 1);
+            assert_eq!(rig.refused(Code::CorruptImage), 0);
+            rig.engine(Engine::Answers);
+        }
+        assert_eq!(second.answer(false).problem(), (422, "corrupt_image".to_owned()), "{max_batch}");
+        rig.engine(Engine::Answers);
+        assert_eq!(first.answer(false).status, 200);
+        assert_eq!(rig.detect("", &png(8, 8)).status, 200, "the seat of what was no picture came back");
+    }
 }
 
 #[test]
