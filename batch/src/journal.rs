@@ -8,7 +8,7 @@ use crate::record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ struct Head {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: File,
     /// Where each picture's line begins, and how long it is.
     lines: HashMap<String, (u64, usize)>,
     end: u64,
@@ -69,7 +69,7 @@ impl Journal {
         }
         let mut journal = Self {
             path: path.to_owned(),
-            file: BufWriter::new(file),
+            file,
             lines: HashMap::new(),
             end: 0,
             bad: 0,
@@ -82,7 +82,7 @@ impl Journal {
     fn read(&mut self, of: &str) -> Result<(), BatchError> {
         let path = self.path.clone();
         let fault = || BatchError::at(&path);
-        let file = self.file.get_ref().try_clone().map_err(fault())?;
+        let file = self.file.try_clone().map_err(fault())?;
         let mut reader = BufReader::new(file);
         reader.rewind().map_err(fault())?;
         let mut line = Vec::new();
@@ -113,11 +113,13 @@ impl Journal {
             self.end += read as u64;
         }
         let end = self.end;
-        self.file.get_ref().set_len(end).map_err(fault())?;
+        self.file.set_len(end).map_err(fault())?;
         self.file.seek(SeekFrom::Start(end)).map_err(fault())?;
         if first {
             let head = Head { detectd_batch: FORM, of: of.to_owned(), begun: self.begun.clone() };
-            self.append(&serde_json::to_vec(&head).unwrap_or_default())?;
+            let mut line = serde_json::to_vec(&head).unwrap_or_default();
+            line.push(b'\n');
+            self.append(&line)?;
         }
         Ok(())
     }
@@ -137,24 +139,26 @@ impl Journal {
         self.bad
     }
 
-    /// Writes a picture down.
+    /// Writes pictures down, those of one answer with one system call.
     ///
     /// # Errors
     /// The system's.
-    pub fn write(&mut self, record: &Record) -> Result<(), BatchError> {
-        let line = serde_json::to_vec(record).map_err(|error| BatchError::Usage(error.to_string()))?;
-        let begin = self.end;
-        self.append(&line)?;
-        self.bad += usize::from(record.is_bad());
-        self.lines.insert(record.image.clone(), (begin, line.len() + 1));
-        Ok(())
+    pub fn write(&mut self, records: &[Record]) -> Result<(), BatchError> {
+        let mut lines = Vec::new();
+        for record in records {
+            let begin = lines.len();
+            serde_json::to_writer(&mut lines, record)
+                .map_err(|error| BatchError::Usage(error.to_string()))?;
+            lines.push(b'\n');
+            self.bad += usize::from(record.is_bad());
+            self.lines.insert(record.image.clone(), (self.end + begin as u64, lines.len() - begin));
+        }
+        self.append(&lines)
     }
 
-    /// With one system call, so that what a kill leaves is whole lines as a rule.
-    fn append(&mut self, line: &[u8]) -> Result<(), BatchError> {
-        let all = self.file.write_all(line).and_then(|()| self.file.write_all(b"\n"));
-        all.and_then(|()| self.file.flush()).map_err(BatchError::at(&self.path))?;
-        self.end += line.len() as u64 + 1;
+    fn append(&mut self, lines: &[u8]) -> Result<(), BatchError> {
+        self.file.write_all(lines).map_err(BatchError::at(&self.path))?;
+        self.end += lines.len() as u64;
         Ok(())
     }
 
@@ -167,7 +171,7 @@ impl Journal {
             return Err(BatchError::Usage(format!("{name}: has no answer yet")));
         };
         let mut line = vec![0; len - 1];
-        self.file.get_ref().read_exact_at(&mut line, begin).map_err(BatchError::at(&self.path))?;
+        self.file.read_exact_at(&mut line, begin).map_err(BatchError::at(&self.path))?;
         Ok(line)
     }
 

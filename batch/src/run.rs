@@ -196,10 +196,8 @@ async fn ask(
             Some((pictures, answer)) = asked.next() => {
                 under_way -= pictures;
                 let (records, rest): (Vec<Record>, Result<(), BatchError>) = answer;
-                for record in records {
-                    if let Some(end) = books.enter(&record)? {
-                        return Ok(end);
-                    }
+                if let Some(end) = books.enter(&records)? {
+                    return Ok(end);
                 }
                 rest?;
             }
@@ -244,27 +242,32 @@ struct Books<'a> {
 }
 
 impl Books<'_> {
-    /// Puts a record into the journal; says if it ends the run.
-    fn enter(&mut self, record: &Record) -> Result<Option<End>, BatchError> {
+    /// Puts records into the journal, and says if one ends the run: that one and what follows is not entered.
+    fn enter(&mut self, records: &[Record]) -> Result<Option<End>, BatchError> {
         let plan = self.plan;
-        if let Some(fault) = &record.error {
+        if plan.format == Format::Coco && records.iter().any(|record| record.classes.is_some()) {
+            return Err(BatchError::Usage(
+                "a classifier finds no boxes: choose .jsonl or .csv instead of COCO".to_owned(),
+            ));
+        }
+        let mut end = None;
+        let mut entered = records;
+        for (at, record) in records.iter().enumerate() {
+            let Some(fault) = &record.error else { continue };
             let text = format!("{}: {}: {}", record.image, fault.code, fault.detail);
             if plan.strict {
-                return Ok(Some(End::Strict(text)));
+                end = Some(End::Strict(text));
+                entered = &records[..at];
+                break;
             }
             self.named += 1;
             if self.named <= NAMED {
                 plan.progress.tell(&text);
             }
         }
-        if plan.format == Format::Coco && record.classes.is_some() {
-            return Err(BatchError::Usage(
-                "a classifier finds no boxes: choose .jsonl or .csv instead of COCO".to_owned(),
-            ));
-        }
-        self.journal.write(record)?;
-        self.done += 1;
-        Ok(None)
+        self.journal.write(entered)?;
+        self.done += entered.len();
+        Ok(end)
     }
 }
 

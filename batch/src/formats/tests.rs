@@ -21,9 +21,9 @@ fn answers(format: Format) -> String {
         found("cat", 15, Some([0.0, 0.0, 1.0, 2.0])),
     ];
     // Not in the order of the items.
-    journal.write(&Record::bad("c.jpg", "corrupt_image", "it ends early")).expect("room");
-    journal.write(&good("b.jpg", vec![])).expect("room");
-    journal.write(&good("a.jpg", two)).expect("room");
+    journal.write(&[Record::bad("c.jpg", "corrupt_image", "it ends early")]).expect("room");
+    journal.write(&[good("b.jpg", vec![])]).expect("room");
+    journal.write(&[good("a.jpg", two)]).expect("room");
     let items =
         ["a.jpg", "b.jpg", "c.jpg"].map(|name| Item { name: name.into(), place: Place::File(name.into()) });
     write(format, &output, &items, &journal).expect("room");

@@ -10,12 +10,12 @@ fn what_was_written_is_there_again() {
     let path = journal(&folder);
     assert!(path.ends_with("out.jsonl.part"));
     let mut first = Journal::open(&path, "m", false).expect("a journal");
-    first.write(&Record::bad("a", "corrupt_image", "x")).expect("room");
-    first.write(&Record::bad("b", "unreadable", "y")).expect("room");
+    first.write(&[Record::bad("a", "corrupt_image", "x")]).expect("room");
+    first.write(&[Record::bad("b", "unreadable", "y")]).expect("room");
     drop(first);
     let mut again = Journal::open(&path, "m", false).expect("the journal");
     assert!(again.has("a") && again.has("b") && !again.has("c"));
-    again.write(&Record::bad("c", "unreadable", "z")).expect("room");
+    again.write(&[Record::bad("c", "unreadable", "z")]).expect("room");
     assert_eq!(again.record("b").expect("done").error.expect("bad").detail, "y");
     assert_eq!(again.record("c").expect("done").image, "c");
     assert_eq!(again.bad(), 3);
@@ -28,7 +28,7 @@ fn a_kill_at_any_byte_costs_one_picture_at_most() {
     let path = journal(&folder);
     let mut whole = Journal::open(&path, "m", false).expect("a journal");
     for name in ["first", "second"] {
-        whole.write(&Record::bad(name, "unreadable", "why")).expect("room");
+        whole.write(&[Record::bad(name, "unreadable", "why")]).expect("room");
     }
     drop(whole);
     let text = std::fs::read(&path).expect("we wrote it");
@@ -38,7 +38,7 @@ fn a_kill_at_any_byte_costs_one_picture_at_most() {
         let lines = text[..cut].iter().filter(|byte| **byte == b'\n').count();
         assert_eq!(journal.has("first"), lines >= 2, "cut at {cut}");
         for name in ["first", "second"].into_iter().skip(lines.saturating_sub(1)) {
-            journal.write(&Record::bad(name, "unreadable", "why")).expect("room");
+            journal.write(&[Record::bad(name, "unreadable", "why")]).expect("room");
         }
         drop(journal);
         // What lost its first line began anew, at another time.
@@ -54,7 +54,7 @@ fn other_answers_are_not_gone_on_with() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = journal(&folder);
     let mut first = Journal::open(&path, "one model", false).expect("a journal");
-    first.write(&Record::bad("a", "unreadable", "x")).expect("room");
+    first.write(&[Record::bad("a", "unreadable", "x")]).expect("room");
     drop(first);
     let refused = Journal::open(&path, "another", false).expect_err("another model").to_string();
     assert!(refused.contains("--restart"), "{refused}");

@@ -4,6 +4,7 @@ use super::*;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
@@ -237,7 +238,9 @@ fn members_of_an_archive_are_sent_and_a_run_goes_on_inside_it() {
     let inputs = [path.display().to_string()];
     let plan = Plan { inputs: &inputs, ..setting.plan() };
     let mut journal = Journal::open(&Journal::beside(&setting.output), "m", false).expect("a journal");
-    journal.write(&Record::bad(&format!("{}/4.jpg", path.display()), "unreadable", "before")).expect("room");
+    journal
+        .write(&[Record::bad(&format!("{}/4.jpg", path.display()), "unreadable", "before")])
+        .expect("room");
     drop(journal);
     let summary = setting.run(&plan, Box::new(by_body)).expect("a run");
     assert_eq!((summary.done, summary.now, summary.bad), (9, 8, 1));
@@ -285,7 +288,8 @@ fn by_path(body: &[u8]) -> (u16, String) {
             let path = image["img"].as_str().expect("a path");
             let name = Path::new(path).file_name().and_then(|name| name.to_str()).expect("a name");
             let bytes = std::fs::read(path).expect("a file");
-            if name.contains('2') || bytes.is_empty() {
+            let facts = std::fs::symlink_metadata(path).expect("a file");
+            if name.contains('2') || bytes.is_empty() || facts.is_symlink() || facts.nlink() > 1 {
                 return r#"{"status":403,"code":"path_forbidden","detail":"no"}"#.to_owned();
             }
             by_body(&bytes).1
@@ -328,8 +332,8 @@ fn files_below_a_root_are_left_to_the_service_and_all_others_are_sent() {
         assert_eq!((record.image, record.width), (name(&format!("{number:03}")), Some(number as u32 + 1)));
     }
     let (lists, single) = *bodies.lock().expect("no panic");
-    // Links and what has two names are never named to the service; what it does not answer is asked about once more, and of an
-    // empty file there is nothing to ask.
+    // What the service does not answer, links and what has two names among it, is asked about once more, and of an empty file there
+    // is nothing to ask.
     assert_eq!(single, alone.len() + 3 + 1, "of {lists} lists");
     assert!(lists >= 2);
 }
