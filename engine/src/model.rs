@@ -73,12 +73,12 @@ impl Model {
         }
         let bytes = read("cannot read the model", path)?;
         let version = hex(&Sha256::digest(&bytes));
-        let folded = match graph::folded(&bytes, config.optimization) {
-            Cow::Owned(folded) => Some(folded),
+        let rewritten = match graph::rewritten(&bytes, config.optimization) {
+            Cow::Owned(rewritten) => Some(rewritten),
             Cow::Borrowed(_) => None,
         };
         // The file's own bytes go at once: a large model is not there twice while sessions are made.
-        let bytes = folded.unwrap_or(bytes);
+        let bytes = rewritten.unwrap_or(bytes);
         let mut session = session::open(runtime, config, path, &bytes, &[])?;
         let raw = session::describe(&session, path)?;
         if raw.outputs.len() > MAX_OUTPUTS {

@@ -1,15 +1,26 @@
 //! What a model's file says of its graph, as far as a rewrite has to know: nodes, who makes and who reads each tensor,
-//! lists of integers, shapes.
+//! lists of integers, shapes; and writes it again with what a rewrite changes.
 //!
-//! Reads only. A file that is not understood gives `None`: nobody but ONNX Runtime says what is wrong with it.
+//! Knows no pattern. A file that is not understood gives `None`: nobody but ONNX Runtime says what is wrong with it.
 
 use super::wire::Message;
-use std::collections::HashMap;
+use buffa::types::put_bytes_field;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+/// At least what stands before a field's bytes: its number and its length.
+pub(super) const ROOM: usize = 20;
 
 /// Numbers of the fields in `onnx.proto`.
 pub(super) mod field {
     pub mod model {
+        pub const FORM: u32 = 1;
         pub const GRAPH: u32 = 7;
+        pub const OPERATORS: u32 = 8;
+    }
+    pub mod operators {
+        pub const DOMAIN: u32 = 1;
+        pub const VERSION: u32 = 2;
     }
     pub mod graph {
         pub const NODE: u32 = 1;
@@ -57,10 +68,11 @@ pub(super) mod field {
     }
 }
 
-// Element types, and the type of an attribute that is a list of integers.
+// Element types, and the types of attributes that are an integer or a list of them.
 pub(super) const FLOAT: i64 = 1;
 pub(super) const INT32: i64 = 6;
 pub(super) const INT64: i64 = 7;
+pub(super) const INT: i64 = 2;
 pub(super) const INTS: i64 = 7;
 
 /// A tensor's name. Nothing says that it is UTF-8.
@@ -91,6 +103,19 @@ pub(super) struct Graph<'a> {
     pub(super) uses: HashMap<Name<'a>, usize>,
     /// What the file says of tensors' shapes.
     described: HashMap<Name<'a>, &'a [u8]>,
+}
+
+/// What a rewrite changes. All else stays byte for byte.
+#[derive(Default)]
+pub(super) struct Edit<'a> {
+    /// Nodes that go.
+    pub(super) gone: HashSet<usize>,
+    /// Nodes that come, each in the place of one that goes.
+    pub(super) nodes: HashMap<usize, Vec<Vec<u8>>>,
+    /// Tensors that go, or have another value or shape.
+    pub(super) lost: HashSet<Name<'a>>,
+    /// Tensors that come.
+    pub(super) tensors: Vec<Vec<u8>>,
 }
 
 impl<'a> Node<'a> {
@@ -149,6 +174,39 @@ impl<'a> Graph<'a> {
         Some(Self { message, nodes, makers, uses, described })
     }
 
+    /// The graph with these changes.
+    pub(super) fn edited(&self, edit: &Edit) -> Vec<u8> {
+        let numbers = [field::graph::NODE, field::graph::INITIALIZER, field::graph::VALUE_INFO];
+        let mut bytes = self.message.without(&numbers);
+        // Weights are what makes a model large, and about as many as before.
+        bytes.reserve(
+            numbers.iter().flat_map(|&number| self.message.all(number)).map(|field| field.len() + ROOM).sum(),
+        );
+        for (index, node) in self.nodes.iter().enumerate() {
+            for node in edit.nodes.get(&index).into_iter().flatten() {
+                put_bytes_field(field::graph::NODE, node, &mut bytes);
+            }
+            if !edit.gone.contains(&index) {
+                put_bytes_field(field::graph::NODE, node.bytes, &mut bytes);
+            }
+        }
+        for tensor in self.message.all(field::graph::INITIALIZER) {
+            let tensor_name = Message::read(tensor).map(|tensor| tensor.text(field::tensor::NAME));
+            if tensor_name.is_none_or(|name| !edit.lost.contains(name)) {
+                put_bytes_field(field::graph::INITIALIZER, tensor, &mut bytes);
+            }
+        }
+        for tensor in &edit.tensors {
+            put_bytes_field(field::graph::INITIALIZER, tensor, &mut bytes);
+        }
+        for info in self.message.all(field::graph::VALUE_INFO) {
+            if name(info).is_none_or(|name| !edit.lost.contains(name)) {
+                put_bytes_field(field::graph::VALUE_INFO, info, &mut bytes);
+            }
+        }
+        bytes
+    }
+
     /// The node that makes a tensor, if it is of this kind.
     pub(super) fn maker(&self, tensor: Name, op: &[u8]) -> Option<usize> {
         match self.makers.get(tensor)? {
@@ -190,6 +248,16 @@ pub(super) fn name(info: &[u8]) -> Option<Name<'_>> {
 pub(super) fn inline(tensor: &Message) -> bool {
     let elsewhere = [field::tensor::SEGMENT, field::tensor::EXTERNAL_DATA];
     tensor.int(field::tensor::DATA_LOCATION) == 0 && !elsewhere.iter().any(|&number| tensor.has(number))
+}
+
+/// The bytes of a tensor of single precision, as they lie in memory.
+pub(super) fn floats<'a>(tensor: &Message<'a>) -> Option<Cow<'a, [u8]>> {
+    let typed = tensor.fours(field::tensor::FLOAT_DATA)?;
+    match (tensor.text(field::tensor::RAW_DATA), &typed[..]) {
+        (raw, []) => Some(Cow::Borrowed(raw)),
+        ([], _) => Some(Cow::Owned(typed)),
+        _ => None,
+    }
 }
 
 /// The numbers of a list.

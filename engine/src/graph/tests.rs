@@ -1,42 +1,44 @@
-use super::onnx::{INT32, INT64};
+//! Focus, models made by hand, and what holds for every rewrite.
+
+use super::onnx::{FLOAT, INT32, INT64};
 use super::*;
 use crate::config::{Config, Device};
 use crate::runtime::Runtime;
 use crate::session;
-use buffa::types::put_float_field;
+use buffa::types::{put_float_field, put_int64_field};
 use ort::value::TensorRef;
 use std::path::{Path, PathBuf};
 
 // ---- models made by hand ----
 
-fn part(number: u32, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn part(number: u32, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let mut field = Vec::new();
     put_bytes_field(number, bytes.as_ref(), &mut field);
     field
 }
 
-fn int(number: u32, value: i64) -> Vec<u8> {
+pub(super) fn int(number: u32, value: i64) -> Vec<u8> {
     let mut field = Vec::new();
     put_int64_field(number, value, &mut field);
     field
 }
 
-fn ints(name: &str, values: &[i64]) -> Vec<u8> {
+pub(super) fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     let values: Vec<u8> = values.iter().flat_map(|&value| int(8, value)).collect();
     [part(1, name), values, int(20, 7)].concat()
 }
 
-fn number(name: &str, value: i64) -> Vec<u8> {
+pub(super) fn number(name: &str, value: i64) -> Vec<u8> {
     [part(1, name), int(3, value), int(20, 2)].concat()
 }
 
-fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
     let inputs: Vec<u8> = inputs.iter().flat_map(|input| part(1, input)).collect();
     let attributes: Vec<u8> = attributes.iter().flat_map(|attribute| part(5, attribute)).collect();
     [inputs, part(2, output), part(4, op), attributes].concat()
 }
 
-fn info(name: &str, element: i64, dims: &[i64]) -> Vec<u8> {
+pub(super) fn info(name: &str, element: i64, dims: &[i64]) -> Vec<u8> {
     let dims: Vec<u8> =
         dims.iter().flat_map(|&dim| part(1, if dim < 0 { part(2, "any") } else { int(1, dim) })).collect();
     [part(1, name), part(2, part(1, [int(1, element), part(2, dims)].concat()))].concat()
@@ -183,7 +185,7 @@ impl Made {
 }
 
 /// Kinds of the nodes, names of the values, and names of the tensors that are described.
-fn parts(model: &[u8]) -> (Vec<String>, Vec<String>, Vec<String>) {
+pub(super) fn parts(model: &[u8]) -> (Vec<String>, Vec<String>, Vec<String>) {
     let graph = Message::read(model).unwrap().message(7).unwrap();
     let texts = |number, text| -> Vec<String> {
         let text = |part| String::from_utf8(Message::read(part).unwrap().text(text).to_vec()).unwrap();
@@ -202,12 +204,12 @@ fn run(model: &[u8], dims: [usize; 4]) -> Vec<f32> {
     let values: Vec<f32> = (0..count).map(|i| (i as f32 * 0.37).sin()).collect();
     let outputs =
         session.run(ort::inputs![TensorRef::from_array_view((dims, &values[..])).unwrap()]).unwrap();
-    outputs[0].try_extract_tensor::<f32>().unwrap().1.to_vec()
+    outputs.values().flat_map(|output| output.try_extract_tensor::<f32>().unwrap().1.to_vec()).collect()
 }
 
-fn assert_same(model: &[u8], dims: [usize; 4], what: &str) {
-    let folded = folded(model, Optimization::All);
-    assert!(matches!(folded, Cow::Owned(_)), "{what}: not folded");
+pub(super) fn assert_same(model: &[u8], dims: [usize; 4], what: &str) {
+    let folded = rewritten(model, Optimization::All);
+    assert!(matches!(folded, Cow::Owned(_)), "{what}: not rewritten");
     let [one, other] = [run(model, dims), run(&folded, dims)];
     assert_eq!(one.len(), other.len(), "{what}");
     let largest = one.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
@@ -227,8 +229,8 @@ fn every_way_to_write_a_focus_is_folded_into_the_same() {
         for lists in [Lists::Raw, Lists::Packed, Lists::Int32, Lists::Nodes] {
             let model = Made { form, lists, typed: lists == Lists::Packed, ..Made::default() }.bytes();
             assert_same(&model, [1, 2, 8, 12], &format!("{form:?}, {lists:?}"));
-            let (nodes, tensors, described) = parts(&folded(&model, Optimization::All));
-            assert_eq!((nodes, tensors), (vec!["Conv".to_owned()], vec!["w".to_owned(), "b".to_owned()]));
+            let (nodes, tensors, described) = parts(&rewritten(&model, Optimization::All));
+            assert_eq!((nodes, tensors), (vec!["Conv".to_owned()], vec!["b".to_owned(), "w".to_owned()]));
             assert!(described.is_empty(), "{described:?}");
         }
     }
@@ -248,7 +250,10 @@ fn quarters_may_come_in_any_order_and_the_convolution_say_little() {
 #[test]
 fn what_is_nearly_a_focus_is_left_alone() {
     let sound = Made::default();
-    assert!(matches!(folded(&sound.bytes(), Optimization::All), Cow::Owned(_)), "without a change it is one");
+    assert!(
+        matches!(rewritten(&sound.bytes(), Optimization::All), Cow::Owned(_)),
+        "without a change it is one"
+    );
     let conv = |attribute| [sound.conv.clone(), vec![attribute]].concat();
     let reads = |name| vec![node("Identity", &[name], "z", &[])];
     let text = |name, text| [part(1, name), part(4, text), int(20, 3)].concat();
@@ -288,7 +293,7 @@ fn what_is_nearly_a_focus_is_left_alone() {
     ];
     for (what, made) in cases {
         let model = made.bytes();
-        assert_eq!(folded(&model, Optimization::All), Cow::Borrowed(&model[..]), "{what}");
+        assert_eq!(rewritten(&model, Optimization::All), Cow::Borrowed(&model[..]), "{what}");
     }
     let elsewhere = [
         ("weights in another file", [int(14, 1), vec![], vec![], vec![]]),
@@ -299,7 +304,7 @@ fn what_is_nearly_a_focus_is_left_alone() {
     ];
     for (what, extra) in elsewhere {
         let model = Made { extra, ..sound.clone() }.bytes();
-        assert!(matches!(folded(&model, Optimization::All), Cow::Borrowed(_)), "{what}");
+        assert!(matches!(rewritten(&model, Optimization::All), Cow::Borrowed(_)), "{what}");
     }
 }
 
@@ -309,19 +314,19 @@ fn all_else_stays_as_it_was() {
     let extra = [(); 4].map(|()| unknown.clone());
     let other = node("Slice", &["x", "list1", "list2", "list3", "list4"], "z", &[]);
     let model = Made { extra, nodes: vec![other.clone()], ..Made::default() }.bytes();
-    let folded = folded(&model, Optimization::All);
+    let folded = rewritten(&model, Optimization::All);
     assert_eq!(folded.windows(unknown.len()).filter(|bytes| *bytes == unknown).count(), 4);
     let graph = Message::read(&folded).unwrap().message(7).unwrap();
     assert_eq!(graph.all(1).nth(1), Some(&other[..]));
     // What another node is told stays, too.
-    assert_eq!(parts(&folded).1, ["list1", "list2", "list3", "list4", "w", "b"]);
-    assert_eq!(super::folded(&folded, Optimization::All), Cow::Borrowed(&folded[..]), "once is enough");
+    assert_eq!(parts(&folded).1, ["list1", "list2", "list3", "list4", "b", "w"]);
+    assert_eq!(super::rewritten(&folded, Optimization::All), Cow::Borrowed(&folded[..]), "once is enough");
 }
 
 #[test]
 fn the_configuration_says_how_far() {
     let model = asset();
-    let touched = |level| matches!(folded(&model, level), Cow::Owned(_));
+    let touched = |level| matches!(rewritten(&model, level), Cow::Owned(_));
     let levels = [
         Optimization::None,
         Optimization::Basic,
@@ -336,7 +341,7 @@ fn the_configuration_says_how_far() {
 fn an_exported_focus_gives_the_same() {
     let model = asset();
     assert_same(&model, [2, 3, 64, 96], "focus.onnx");
-    let (nodes, ..) = parts(&folded(&model, Optimization::All));
+    let (nodes, ..) = parts(&rewritten(&model, Optimization::All));
     assert!(!nodes.iter().any(|op| ["Slice", "Concat", "Constant"].contains(&&op[..])), "{nodes:?}");
 }
 
@@ -350,7 +355,7 @@ fn yolox_is_folded() {
         return;
     };
     assert_same(&model, [1, 3, 416, 416], "YOLOX-nano");
-    let [before, after] = [parts(&model), parts(&folded(&model, Optimization::All))];
+    let [before, after] = [parts(&model), parts(&rewritten(&model, Optimization::All))];
     assert_eq!(before.0.len() - after.0.len(), 9, "eight slices and what joined them");
     assert!(after.1.len() < before.1.len(), "what the slices were told");
 }
@@ -361,16 +366,16 @@ fn broken_files_are_left_alone() {
     let made = Made { lists: Lists::Packed, typed: true, ..Made::default() }.bytes();
     // Its graph is the last that is in it.
     for length in 0..made.len() {
-        assert!(matches!(folded(&made[..length], Optimization::All), Cow::Borrowed(_)), "{length} bytes");
+        assert!(matches!(rewritten(&made[..length], Optimization::All), Cow::Borrowed(_)), "{length} bytes");
     }
     // The larger one at every seventh place: each is read again from its beginning.
     for (model, apart) in [(made, 1), (asset(), 7)] {
         let mut broken = model.clone();
         for place in (0..model.len()).step_by(apart) {
-            let _ = folded(&model[..place], Optimization::All);
+            let _ = rewritten(&model[..place], Optimization::All);
             for value in [0, 0x7F, 0xFF, model[place] ^ 1, model[place] ^ 8] {
                 broken[place] = value;
-                let _ = folded(&broken, Optimization::All);
+                let _ = rewritten(&broken, Optimization::All);
             }
             broken[place] = model[place];
         }
@@ -383,6 +388,6 @@ fn broken_files_are_left_alone() {
                 (state >> 56) as u8
             })
             .collect();
-        assert!(matches!(folded(&noise, Optimization::All), Cow::Borrowed(_)), "{noise:?}");
+        assert!(matches!(rewritten(&noise, Optimization::All), Cow::Borrowed(_)), "{noise:?}");
     }
 }
