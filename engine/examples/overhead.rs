@@ -23,7 +23,7 @@ fn main() {
     probe::noise(&served.model.facts.spec.input, input.bytes_mut());
 
     let bytes = std::fs::read(&file.path).expect("the model was read before");
-    let bytes = graph::folded(&bytes, config.optimization);
+    let bytes = graph::rewritten(&bytes, config.optimization);
     let mut plain =
         session::open(&runtime(), &config, &file.path, &bytes, &[]).expect("it was loaded before");
     let values: Vec<f32> = input

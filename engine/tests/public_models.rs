@@ -52,7 +52,7 @@ fn a_run_in_place_gives_what_a_plain_run_gives() {
     let values: Vec<f32> =
         input.bytes().chunks_exact(4).map(|four| f32::from_ne_bytes(four.try_into().unwrap())).collect();
     let bytes = std::fs::read(&file.path).unwrap();
-    let bytes = graph::folded(&bytes, config.optimization);
+    let bytes = graph::rewritten(&bytes, config.optimization);
     let mut plain = session::open(&runtime(), &config, Path::new("plain"), &bytes, &[]).unwrap();
     let tensor = TensorRef::from_array_view(([1_usize, 3, 416, 416], &values[..])).unwrap();
     let outputs = plain.run(ort::inputs![tensor]).unwrap();

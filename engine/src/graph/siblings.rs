@@ -117,9 +117,9 @@ fn joined<'a>(
     let mut parts = Vec::new();
     for (stage, convs) in [Some(convs), behind].into_iter().flatten().enumerate() {
         let groups = if stage == 0 { 1 } else { channels.iter().sum() };
-        let output = names.new("joined", stage)?;
-        let weights = names.new("weights", stage)?;
-        let bias = if convs[0].bias.is_some() { Some(names.new("bias", stage)?) } else { None };
+        let output = names.free("joined", stage)?;
+        let weights = names.free("weights", stage)?;
+        let bias = if convs[0].bias.is_some() { Some(names.free("bias", stage)?) } else { None };
         made.tensors.push(concatenated(&weights, convs.iter().map(|conv| &conv.weights))?);
         if let Some(bias) = &bias {
             made.tensors.push(concatenated(bias, convs.iter().filter_map(|conv| conv.bias.as_ref()))?);
@@ -151,7 +151,7 @@ fn joined<'a>(
     let mut split = Vec::new();
     put_bytes_field(field::node::INPUT, &whole, &mut split);
     if operators >= PARTS_AS_TENSOR {
-        let name = names.new("parts", 0)?;
+        let name = names.free("parts", 0)?;
         let bytes: Vec<u8> = channels.iter().flat_map(|channels| channels.to_le_bytes()).collect();
         made.tensors.push(tensor(&name, INT64, &[channels.len() as i64], &bytes));
         put_bytes_field(field::node::INPUT, &name, &mut split);
@@ -231,7 +231,7 @@ struct Names<'a, 'b> {
 }
 
 impl Names<'_, '_> {
-    fn new(&self, what: &str, stage: usize) -> Option<Vec<u8>> {
+    fn free(&self, what: &str, stage: usize) -> Option<Vec<u8>> {
         let name = [self.base, format!("/{what}{stage}").as_bytes()].concat();
         let is_free = !self.graph.makers.contains_key(&name[..]) && !self.graph.uses.contains_key(&name[..]);
         is_free.then_some(name)
