@@ -8,6 +8,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -107,11 +108,16 @@ impl<'a> Reading<'a> {
         is_wanted
     }
 
-    /// Whether the service may read that file: it is below a root, as far as its name says. What the service refuses all the same,
-    /// links for instance, is read here after all.
+    /// Whether the service will read that file: below a root, and by no link (`type=path` follows none). Where it looks
+    /// otherwise to the service, the service says so.
     fn is_reached(&self, path: &Path) -> bool {
-        let Ok(path) = std::path::absolute(path) else { return false };
-        path.to_str().is_some() && self.roots.iter().any(|root| path.starts_with(root))
+        let is_below = || {
+            let path = std::path::absolute(path).ok()?;
+            path.to_str()?;
+            self.roots.iter().find(|root| path.starts_with(root))
+        };
+        let is_single = |facts: std::fs::Metadata| facts.is_file() && facts.nlink() == 1;
+        is_below().is_some() && path.symlink_metadata().is_ok_and(is_single)
     }
 
     fn archive(&self, path: &Path, mut wanted: HashMap<usize, &'a str>, tasks: &Tasks<'a>) -> bool {

@@ -135,18 +135,18 @@ impl Config {
         }
     }
 
-    /// Images in shared memory at once, with 0 resolved: for every lane a batch that runs and one that fills, a seat for
-    /// each picture that the cores can be decoding, and one a frontend for outputs that are being read, for as many
-    /// frontends as the cores can keep at work at once. Never less than one batch.
+    /// Images in shared memory at once, with 0 resolved: for every lane a batch that runs and one that fills, and two
+    /// seats a frontend for pictures that are being written or read, for as many frontends as the cores can keep at
+    /// work at once; where runs are single pictures, which have their seat before they are decoded, at least one for each
+    /// picture that the cores can be decoding and one a frontend. Never less than one batch.
     pub fn seats(&self, lanes: u32, max_batch: u32, frontends: u32) -> u32 {
         let batch = max_batch.max(1);
         match self.seats {
-            0 => lanes
-                .max(1)
-                .saturating_mul(batch)
-                .saturating_mul(2)
-                .saturating_add(cores())
-                .saturating_add(frontends.min(cores())),
+            0 => {
+                let at_work = frontends.min(cores());
+                let decoding = if batch == 1 { cores() } else { at_work };
+                lanes.max(1).saturating_mul(batch).saturating_mul(2).saturating_add(decoding + at_work)
+            }
             seats => seats.max(batch),
         }
     }
@@ -216,7 +216,7 @@ impl From<Device> for String {
 }
 
 /// How far the graph is rewritten before the first run, by [`crate::graph`] and by ONNX Runtime.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimization {
     /// Not at all.

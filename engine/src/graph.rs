@@ -17,20 +17,24 @@ use wire::Message;
 /// Finds in a file's graph what it rewrites, how often that is there, and says how.
 type Rewrite = for<'a> fn(&Message<'a>, &Graph<'a>) -> (usize, Edit<'a>);
 
-/// In this order, and what is said of each.
-const ALL: [(Rewrite, &str); 2] = [
-    (focus::fold, "slices of every second pixel are folded into the convolution behind them"),
-    (siblings::join, "convolutions of few channels are one with those beside them"),
+/// In this order, with the least optimisation that each is for, and what is said of it.
+const ALL: [(Rewrite, Optimization, &str); 2] = [
+    (
+        focus::fold,
+        Optimization::Extended,
+        "slices of every second pixel are folded into the convolution behind them",
+    ),
+    (siblings::join, Optimization::Layout, "convolutions of few channels are one with those beside them"),
 ];
 
 /// The model as the runtime is to read it; from `extended` on it may be another than the file's.
 pub fn rewritten(model: &[u8], optimization: Optimization) -> Cow<'_, [u8]> {
     let mut model = Cow::Borrowed(model);
-    if !matches!(optimization, Optimization::None | Optimization::Basic) {
-        for (rewrite, what) in ALL {
-            if let Some(bytes) = with(&model, rewrite, what) {
-                model = Cow::Owned(bytes);
-            }
+    for (rewrite, least, what) in ALL {
+        if optimization >= least
+            && let Some(bytes) = with(&model, rewrite, what)
+        {
+            model = Cow::Owned(bytes);
         }
     }
     model

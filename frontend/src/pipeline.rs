@@ -33,7 +33,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// the sockets can wait.
 const INLINE: Nanos = 100_000;
 
-/// How long an input that killed engines is refused at the door. Each try costs every other request two restarts
+/// How long an input that killed engines is refused before it is decoded. Each try costs every other request two restarts
 /// of the engine: longer than clients keep trying, short enough that a mended driver gets its chance.
 const QUARANTINE: Nanos = 600 * 1_000_000_000;
 
@@ -219,6 +219,9 @@ struct Decoded {
 impl Errand {
     /// Decodes the picture, finds a seat for it and goes on with it; as soon as there is one.
     fn begin(self, bench: &mut Bench, source: (Encoded, Room), permit: OwnedSemaphorePermit) {
+        if self.done.is_closed() {
+            return;
+        }
         let (attached, service) = (self.attached.clone(), self.service.clone());
         let turn = (self.key, self.marks.arrived);
         if attached.facts.max_batch == 1 {

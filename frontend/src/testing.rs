@@ -147,7 +147,7 @@ impl Rig {
             let fd = arena::create(&geometry, 7).expect("an arena");
             let lane = EngineArena::attach(&fd, bells.clone()).expect("the engine's side");
             let (engine, over) = (engine.clone(), over.clone());
-            threads.push(std::thread::spawn(move || run_engine(&lane, &engine, &over)));
+            threads.push(std::thread::spawn(move || run_engine(&lane, facts.max_batch, &engine, &over)));
             attach(&service, &bells, fd, &geometry, &facts);
             service.board.set_state(ServiceState::Ready);
         }
@@ -245,8 +245,8 @@ fn attach(service: &Service, bells: &Bells, fd: OwnedFd, geometry: &Geometry, fa
     service.link.attach(attached);
 }
 
-fn run_engine(arena: &Arc<EngineArena>, engine: &Mutex<Engine>, over: &AtomicBool) {
-    let limits = BatchLimits { max_batch: 4, max_delay: Duration::ZERO, lane: 0 };
+fn run_engine(arena: &Arc<EngineArena>, max_batch: u32, engine: &Mutex<Engine>, over: &AtomicBool) {
+    let limits = BatchLimits { max_batch, max_delay: Duration::ZERO, lane: 0 };
     let holds = || *engine.lock().unwrap() == Engine::Holds && !over.load(Relaxed);
     while !over.load(Relaxed) {
         let batch = if holds() { None } else { arena.next(limits, Duration::from_millis(5)) };

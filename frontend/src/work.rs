@@ -45,7 +45,7 @@ impl Bench {
 pub enum Turn {
     /// Behind all others: the start of a request.
     Arrival,
-    /// Before all starts: the job finishes something that holds a seat or a picture.
+    /// Before all starts: the job goes on with something that holds a seat or a picture.
     Soon,
 }
 

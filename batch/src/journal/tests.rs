@@ -10,8 +10,8 @@ fn what_was_written_is_there_again() {
     let path = journal(&folder);
     assert!(path.ends_with("out.jsonl.part"));
     let mut first = Journal::open(&path, "m", false).expect("a journal");
-    first.write(&[Record::bad("a", "corrupt_image", "x")]).expect("room");
-    first.write(&[Record::bad("b", "unreadable", "y")]).expect("room");
+    let both = [Record::bad("a", "corrupt_image", "x"), Record::bad("b", "unreadable", "y")];
+    first.write(&both).expect("room");
     drop(first);
     let mut again = Journal::open(&path, "m", false).expect("the journal");
     assert!(again.has("a") && again.has("b") && !again.has("c"));
@@ -23,13 +23,11 @@ fn what_was_written_is_there_again() {
 }
 
 #[test]
-fn a_kill_at_any_byte_costs_one_picture_at_most() {
+fn a_kill_at_any_byte_costs_what_was_not_written_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = journal(&folder);
     let mut whole = Journal::open(&path, "m", false).expect("a journal");
-    for name in ["first", "second"] {
-        whole.write(&[Record::bad(name, "unreadable", "why")]).expect("room");
-    }
+    whole.write(&["first", "second"].map(|name| Record::bad(name, "unreadable", "why"))).expect("room");
     drop(whole);
     let text = std::fs::read(&path).expect("we wrote it");
     for cut in 0..text.len() {

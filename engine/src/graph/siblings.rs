@@ -1,13 +1,15 @@
 //! The heads of a detector are convolutions of the same tensor side by side, of one channel, four or ten each, and often a
 //! convolution of each channel by itself behind each. Kernels compute channels in blocks, so each of these costs as
 //! much as one of sixteen. Here they become one convolution of all their channels, which is then split: the same
-//! products summed in the same order.
+//! products, if in another order only where the runtime has another kernel for so many channels.
 //!
-//! Joins only where fewer blocks come out, and only what differs in its weights alone.
+//! Joins only what fills less than a block each and differs in its weights alone, and nothing that the runtime would have joined with the
+//! operator behind it.
 
 use super::onnx::{Edit, FLOAT, Graph, INT, INT64, INTS, Maker, Name, field, floats, inline};
 use super::wire::Message;
 use buffa::types::{put_bytes_field, put_int64_field};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Channels that are computed together: numbers of single precision in a wide register.
@@ -17,6 +19,19 @@ const WEIGHTS_ALONE: i64 = 4;
 /// ONNX's operators as of which a split is told its parts by a tensor, and the first as of which it is told them by an attribute.
 const PARTS_AS_TENSOR: i64 = 13;
 const PARTS_AS_ATTRIBUTE: i64 = 2;
+/// What the runtime makes one with the convolution before it, if nothing stands between them. A sigmoid is left out: ends of heads are
+/// cheap.
+const JOINED_BEHIND: [&[u8]; 9] = [
+    b"BatchNormalization",
+    b"Relu",
+    b"LeakyRelu",
+    b"Clip",
+    b"HardSigmoid",
+    b"HardSwish",
+    b"Tanh",
+    b"Add",
+    b"Mul",
+];
 
 /// A convolution whose weights are in the file.
 struct Conv<'a> {
@@ -34,20 +49,28 @@ struct Conv<'a> {
 struct Tensor<'a> {
     name: Name<'a>,
     dims: Vec<i64>,
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
+
+/// Which nodes read each tensor.
+type Readers<'a> = HashMap<Name<'a>, Vec<usize>>;
 
 /// What joins convolutions side by side, and how many are joined.
 pub(super) fn join<'a>(file: &Message<'a>, graph: &Graph<'a>) -> (usize, Edit<'a>) {
     let mut edit = Edit::default();
     let Some(operators) = operators(file) else { return (0, edit) };
-    let mut readers: HashMap<Name, usize> = HashMap::new();
+    let mut readers: Readers = HashMap::new();
     for (index, node) in graph.nodes.iter().enumerate() {
-        readers.extend(node.inputs.iter().map(|&input| (input, index)));
+        node.inputs.iter().for_each(|&input| readers.entry(input).or_default().push(index));
     }
     let mut count = 0;
     for siblings in siblings(graph) {
         let behind = each_behind(graph, &readers, &siblings);
+        let ends = behind.as_ref().unwrap_or(&siblings).iter();
+        let mut next = ends.flat_map(|conv| readers.get(conv.output)).flatten();
+        if next.any(|&index| JOINED_BEHIND.contains(&graph.nodes[index].op)) {
+            continue;
+        }
         if let Some(joined) = joined(graph, operators, siblings, behind, &mut edit) {
             count += joined;
         }
@@ -67,7 +90,7 @@ fn operators(file: &Message) -> Option<i64> {
 fn siblings<'a>(graph: &Graph<'a>) -> Vec<Vec<Conv<'a>>> {
     let mut all: Vec<Vec<Conv>> = Vec::new();
     for conv in (0..graph.nodes.len()).filter_map(|index| Conv::of(graph, index)) {
-        if conv.groups != 1 || conv.channels() % BLOCK == 0 {
+        if conv.groups != 1 || conv.channels() >= BLOCK {
             continue;
         }
         match all.iter_mut().find(|group| group[0].source == conv.source && group[0].is_like(&conv)) {
@@ -85,14 +108,10 @@ fn siblings<'a>(graph: &Graph<'a>) -> Vec<Vec<Conv<'a>>> {
 
 /// The convolutions of each channel by itself, one behind each of these and alike but for their weights, where that is all that
 /// reads them.
-fn each_behind<'a>(
-    graph: &Graph<'a>,
-    readers: &HashMap<Name, usize>,
-    convs: &[Conv<'a>],
-) -> Option<Vec<Conv<'a>>> {
+fn each_behind<'a>(graph: &Graph<'a>, readers: &Readers, convs: &[Conv<'a>]) -> Option<Vec<Conv<'a>>> {
     let behind = convs.iter().map(|conv| {
-        let only = graph.uses.get(conv.output) == Some(&1);
-        let next = Conv::of(graph, *readers.get(conv.output).filter(|_| only)?)?;
+        let [only] = readers.get(conv.output)?[..] else { return None };
+        let next = Conv::of(graph, only).filter(|_| graph.uses.get(conv.output) == Some(&1))?;
         let alone = next.source == conv.output && next.weights.dims[1] == 1;
         (alone && next.groups == conv.channels() && next.channels() == conv.channels()).then_some(next)
     });
@@ -138,12 +157,12 @@ fn joined<'a>(
             put_bytes_field(field::node::ATTRIBUTE, attribute, &mut node);
         }
         put_bytes_field(field::node::ATTRIBUTE, &integer("group", groups), &mut node);
-        made.nodes.entry(first.index).or_default().push(node);
+        last = convs.iter().map(|conv| conv.index).min()?;
+        made.nodes.entry(last).or_default().push(node);
         made.gone.extend(convs.iter().map(|conv| conv.index));
         let own = convs.iter().flat_map(|conv| std::iter::once(&conv.weights).chain(&conv.bias));
         made.lost.extend(own.map(|tensor| tensor.name));
         count += convs.len();
-        last = first.index;
         whole = output;
         // What is between two stages is nowhere any more.
         made.lost.extend(std::mem::replace(&mut parts, convs.iter().map(|conv| conv.output).collect()));
@@ -217,7 +236,7 @@ impl<'a> Tensor<'a> {
         if !plain || dims.len() != rank || graph.uses.get(name) != Some(&1) {
             return None;
         }
-        let bytes = floats(tensor)?.into_owned();
+        let bytes = floats(tensor)?;
         let sizes = dims.iter().map(|&dim| usize::try_from(dim).ok());
         let size = sizes.chain([Some(4)]).try_fold(1_usize, |size, dim| size.checked_mul(dim?))?;
         (size > 0 && size == bytes.len()).then_some(Self { name, dims, bytes })
@@ -243,7 +262,7 @@ fn concatenated<'a, 'b: 'a>(name: &[u8], tensors: impl Iterator<Item = &'a Tenso
     let tensors: Vec<&Tensor> = tensors.collect();
     let mut dims = tensors.first()?.dims.clone();
     dims[0] = tensors.iter().map(|tensor| tensor.dims[0]).sum();
-    let bytes: Vec<u8> = tensors.iter().flat_map(|tensor| &tensor.bytes).copied().collect();
+    let bytes: Vec<u8> = tensors.iter().flat_map(|tensor| tensor.bytes.iter()).copied().collect();
     Some(tensor(name, FLOAT, &dims, &bytes))
 }
 

@@ -101,9 +101,9 @@ fn heads_side_by_side_become_one_and_answer_the_same() {
 
 #[test]
 fn what_is_read_elsewhere_is_split_before_what_is_behind() {
-    let heads = Heads { nodes: vec![node("Relu", &["head1"], "also", &[])], ..Heads::of(&[1, 4]) };
+    let heads = Heads { nodes: vec![node("Neg", &["head1"], "also", &[])], ..Heads::of(&[1, 4]) };
     assert_same(&heads.bytes(), [1, 3, 6, 7], "read twice");
-    assert_eq!(operators_of(&heads.bytes()), ["Conv", "Split", "Conv", "Conv", "Relu", "Concat"]);
+    assert_eq!(operators_of(&heads.bytes()), ["Conv", "Split", "Conv", "Conv", "Neg", "Concat"]);
 }
 
 #[test]
@@ -117,7 +117,9 @@ fn what_would_be_no_gain_or_is_not_alike_is_left_alone() {
     let told = |attribute| vec![sound.told[0].clone(), [sound.told[0].clone(), vec![attribute]].concat()];
     let cases = [
         ("whole blocks", Heads::of(&[16, 32])),
+        ("more than a block", Heads::of(&[20, 24, 4])),
         ("as many blocks", Heads::of(&[15, 15])),
+        ("what the runtime joins", Heads { nodes: vec![node("Relu", &["end1"], "z", &[])], ..sound.clone() }),
         ("one head", Heads::of(&[4])),
         ("other steps", Heads { told: told(ints("strides", &[1, 1])), ..sound.clone() }),
         ("automatic padding", Heads { told: told(text("auto_pad", "VALID")), ..sound.clone() }),
