@@ -223,6 +223,18 @@ fn asset() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/assets/focus.onnx")).unwrap()
 }
 
+/// A model of the test data; says so where there is none.
+pub(super) fn public(name: &str) -> Option<Vec<u8>> {
+    let folder = std::env::var_os("DETECTD_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
+    let path = folder.join("models").join(name);
+    let model = std::fs::read(&path).ok();
+    if model.is_none() {
+        eprintln!("SKIPPED: {} is not there (DETECTD_DATA names the folder of test data)", path.display());
+    }
+    model
+}
+
 #[test]
 fn every_way_to_write_a_focus_is_folded_into_the_same() {
     for form in [Form::RowsFirst, Form::ColumnsFirst, Form::BothAtOnce] {
@@ -347,13 +359,7 @@ fn an_exported_focus_gives_the_same() {
 
 #[test]
 fn yolox_is_folded() {
-    let folder = std::env::var_os("DETECTD_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let path = folder.join("models/yolox_nano.onnx");
-    let Ok(model) = std::fs::read(&path) else {
-        eprintln!("SKIPPED: {} is not there (DETECTD_DATA names the folder of test data)", path.display());
-        return;
-    };
+    let Some(model) = public("yolox_nano.onnx") else { return };
     assert_same(&model, [1, 3, 416, 416], "YOLOX-nano");
     let [before, after] = [parts(&model), parts(&rewritten(&model, Optimization::All))];
     assert_eq!(before.0.len() - after.0.len(), 9, "eight slices and what joined them");

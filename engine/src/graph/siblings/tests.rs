@@ -1,9 +1,8 @@
-use super::super::tests::{assert_same, info, int, ints, node, number, part, parts};
+use super::super::tests::{assert_same, info, int, ints, node, number, part, parts, public};
 use super::*;
 use crate::config::Optimization;
 use crate::graph::rewritten;
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 
 /// A model of heads side by side on `[1, 3, 6, 7]`, joined again as its answer.
 #[derive(Clone)]
@@ -166,13 +165,7 @@ fn broken_files_are_no_reason_to_panic() {
 
 #[test]
 fn yunet_answers_the_same_with_eighteen_convolutions_less() {
-    let folder = std::env::var_os("DETECTD_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let path = folder.join("models/yunet_n_320.onnx");
-    let Ok(model) = std::fs::read(&path) else {
-        eprintln!("SKIPPED: {} is not there (DETECTD_DATA names the folder of test data)", path.display());
-        return;
-    };
+    let Some(model) = public("yunet_n_320.onnx") else { return };
     assert_same(&model, [1, 3, 320, 320], "YuNet");
     let count = |ops: &[String]| ops.iter().filter(|op| *op == "Conv").count();
     assert_eq!(count(&parts(&model).0) - count(&operators_of(&model)), 18);
