@@ -137,7 +137,7 @@ impl Config {
 
     /// Images in shared memory at once, with 0 resolved: for every lane a batch that runs and one that fills, and two
     /// seats a frontend for pictures that are being written or read, for as many frontends as the cores can keep at
-    /// work at once; where runs are single pictures, which have their seat before they are decoded, at least one for each
+    /// work at once; where runs are single pictures, which can have their seat before they are decoded, at least one for each
     /// picture that the cores can be decoding and one a frontend. Never less than one batch.
     pub fn seats(&self, lanes: u32, max_batch: u32, frontends: u32) -> u32 {
         let batch = max_batch.max(1);

@@ -146,6 +146,11 @@ impl Attached {
         })
     }
 
+    /// How many seats there are, for all frontends.
+    pub fn seats(&self) -> u32 {
+        self.arena.geometry().seats
+    }
+
     /// A place for one request.
     pub fn enter(self: &Arc<Self>) -> Place {
         let mut requests = self.lock();

@@ -5,8 +5,8 @@
 //! answer. Only when all seats are taken does the picture wait for one, and then comes back to the pool. Knows nothing
 //! of HTTP.
 //!
-//! Where a run is one picture the seat comes first: pixels that would wait for one are in no cache any more when they are
-//! resized. Where runs are batches the picture does, lest a seat that waits for its decoder splits them.
+//! Where a run is one picture and seats are enough, the seat comes first: pixels that would wait for one are in no cache any
+//! more when they are resized. Where runs are batches the picture does, lest a seat that waits for its decoder splits them.
 
 use crate::error::{Code, RequestError};
 use crate::inputs::{Room, ShortFile};
@@ -224,7 +224,7 @@ impl Errand {
         }
         let (attached, service) = (self.attached.clone(), self.service.clone());
         let turn = (self.key, self.marks.arrived);
-        if attached.facts.max_batch == 1 {
+        if is_seated_first(&attached, &service) {
             let then = move |bench: &mut Bench, seat| {
                 if let Some(decoded) = self.decoded(bench, source, permit) {
                     decoded.write(bench, seat);
@@ -294,6 +294,14 @@ impl Errand {
         // Nobody to tell means that the request has gone meanwhile.
         let _ = self.done.send(Err(error));
     }
+}
+
+/// Whether a picture has its seat before it is decoded: in runs of one, with a seat for each decode thread beside those that the lanes
+/// have and are to have next. With fewer, more frontends than cores for instance, lanes would wait for seats that wait for a core.
+fn is_seated_first(attached: &Attached, service: &Service) -> bool {
+    let facts = &attached.facts;
+    let decoding = service.board.frontends() as usize * service.pool.threads();
+    facts.max_batch == 1 && decoding + 2 * facts.lanes as usize <= attached.seats() as usize
 }
 
 /// Goes on with a seat: now if one is free, otherwise when it is the turn of the request with this key that arrived then.

@@ -178,27 +178,30 @@ fn requests_wait_for_seats_in_turn_and_all_are_answered() {
 }
 
 #[test]
-fn where_a_run_is_one_picture_its_seat_comes_first_and_where_it_is_a_batch_the_picture_does() {
+fn in_runs_of_one_the_seat_comes_first_and_in_batches_or_with_few_seats_the_picture() {
     let broken = || png(8, 8)[..40].to_vec();
     let head = "POST /detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n";
-    for max_batch in [1, 4] {
+    for (max_batch, seats, waits) in [(1, 3, true), (1, 2, false), (4, 3, false)] {
         let facts = ModelFacts { max_batch, ..facts() };
-        let rig = Rig::serving(Some(facts), |config| config.frontend.decode_threads = 2, 1);
+        let rig = Rig::serving(Some(facts), |config| config.frontend.decode_threads = 1, seats);
         rig.engine(Engine::Holds);
-        let (mut first, mut second) = (rig.connect(), rig.connect());
-        first.send(head, &png(8, 8));
-        let submitted = || format!("{:?}", rig.service.link.current()).contains("1 submitted");
-        wait_for("the only seat is taken", submitted);
+        let mut first: Vec<_> = (0..seats).map(|_| rig.connect()).collect();
+        first.iter_mut().for_each(|client| client.send(head, &png(8, 8)));
+        let submitted = format!("{seats} submitted");
+        wait_for("all seats are taken", || format!("{:?}", rig.service.link.current()).contains(&submitted));
+        let mut second = rig.connect();
         second.send(head, &broken());
-        if max_batch == 1 {
+        if waits {
             wait_for("it waits for the seat", || rig.counter(Counter::SeatWaits) == 1);
             assert_eq!(rig.refused(Code::CorruptImage), 0);
             rig.engine(Engine::Answers);
         }
-        assert_eq!(second.answer(false).problem(), (422, "corrupt_image".to_owned()), "{max_batch}");
+        assert_eq!(second.answer(false).problem(), (422, "corrupt_image".to_owned()), "{max_batch}, {seats}");
         rig.engine(Engine::Answers);
-        assert_eq!(first.answer(false).status, 200);
-        assert_eq!(rig.detect("", &png(8, 8)).status, 200, "the seat of what was no picture came back");
+        first.iter_mut().for_each(|client| assert_eq!(client.answer(false).status, 200));
+        for _ in 0..seats {
+            assert_eq!(rig.detect("", &png(8, 8)).status, 200, "the seat of what was no picture came back");
+        }
     }
 }
 
