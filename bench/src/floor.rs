@@ -35,7 +35,7 @@ enum Encoded {
 }
 
 /// Which part of the job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
     /// The session alone, on an input that is there already.
     Session,

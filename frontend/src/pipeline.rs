@@ -297,7 +297,7 @@ impl Errand {
 }
 
 /// Whether a picture has its seat before it is decoded: in runs of one, with a seat for each decode thread beside those that the lanes
-/// have and are to have next. With fewer, more frontends than cores for instance, lanes could wait for seats that wait for a core.
+/// have and are to have next. With fewer, lanes could wait for seats that wait for a core.
 fn is_seated_first(attached: &Attached, service: &Service) -> bool {
     let facts = &attached.facts;
     let decoding = service.board.frontends() as usize * service.pool.threads();

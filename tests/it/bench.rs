@@ -202,6 +202,10 @@ fn the_floor_and_the_inputs_are_measured() {
     let alone = ["bench", "floor", "--model", model, "--image", folder, "--alone", "--from-files"];
     let floor = json(&run(&[&alone[..], &["-d", "300ms", "--rounds", "1", "--json"]].concat()));
     assert!(floor["steps_ms"]["read"].as_f64() > Some(0.0), "{floor:#}");
+    let floor =
+        json(&run(&[&alone[..], &["--part", "job", "-d", "300ms", "--rounds", "1", "--json"]].concat()));
+    assert!(floor["job"][0].as_f64() > Some(0.0) && floor["session"] == serde_json::json!([]), "{floor:#}");
+    assert!(floor.get("steps_ms").is_none(), "{floor:#}");
     let inputs =
         run(&["bench", "inputs", "--model", model, "--image", &picture, "-d", "300ms", "--rounds", "1"]);
     assert!(inputs.status.success(), "{}", said(&inputs));

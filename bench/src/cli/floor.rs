@@ -43,6 +43,9 @@ pub struct FloorArgs {
     /// Leave the services out
     #[arg(long, conflicts_with_all = ["procs", "concurrency", "set"])]
     pub alone: bool,
+    /// Measure this alone, not the steps of the job either
+    #[arg(long, value_name = "PART", requires = "alone")]
+    pub part: Option<Part>,
     /// How long each measurement lasts
     #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub duration: Duration,
@@ -63,7 +66,8 @@ struct Report {
     /// Images a second of each round.
     session: Vec<f64>,
     job: Vec<f64>,
-    steps_ms: Steps,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps_ms: Option<Steps>,
     services: Vec<Cell>,
 }
 
@@ -112,8 +116,11 @@ pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
         for step in order {
             let Some(&procs) = step.checked_sub(1).and_then(|step| procs.get(step)) else {
                 tell(&format!("round {}: the floor", round + 1));
-                session.push(floor.measure(Part::Session, args.duration)?);
-                job.push(floor.measure(Part::Job, args.duration)?);
+                for (part, rates) in [(Part::Session, &mut session), (Part::Job, &mut job)] {
+                    if args.part.is_none_or(|only| only == part) {
+                        rates.push(floor.measure(part, args.duration)?);
+                    }
+                }
                 continue;
             };
             tell(&format!("round {}: {procs} frontends", round + 1));
@@ -124,7 +131,7 @@ pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
     for cell in &mut services {
         cell.efficiency = mean(&cell.tps) / whole;
     }
-    let steps_ms = floor.steps(args.duration)?;
+    let steps_ms = args.part.is_none().then(|| floor.steps(args.duration)).transpose()?;
     let report = Report { threads: floor.threads(), session, job, steps_ms, services };
     if args.json {
         print(&(serde_json::to_string_pretty(&report).map_err(BenchError::failed)? + "\n"));
@@ -179,7 +186,10 @@ fn text(report: &Report) -> String {
     let job = mean(&report.job);
     let mut row = |what: String, rounds: &[f64]| {
         let each: Vec<String> = rounds.iter().map(|value| digits(*value)).collect();
-        table.row(vec![what, format!("{:.1}", mean(rounds)), percent(mean(rounds) / job), each.join(" ")]);
+        let share = if job > 0.0 { percent(mean(rounds) / job) } else { "-".to_owned() };
+        if !rounds.is_empty() {
+            table.row(vec![what, format!("{:.1}", mean(rounds)), share, each.join(" ")]);
+        }
     };
     row(format!("session alone, {} threads", report.threads), &report.session);
     row(format!("whole job, {} threads", report.threads), &report.job);
@@ -187,16 +197,17 @@ fn text(report: &Report) -> String {
         row(format!("service, {} frontends, c {}", cell.procs, cell.concurrency), &cell.tps);
     }
     let mut out = table.text();
-    let s = &report.steps_ms;
-    let _ = writeln!(
-        out,
-        "\none image on one thread, ms: {}decode {}  preprocess {}  infer {}  postprocess {}",
-        if s.read > 0.0 { format!("read {}  ", digits(s.read)) } else { String::new() },
-        digits(s.decode),
-        digits(s.preprocess),
-        digits(s.infer),
-        digits(s.postprocess)
-    );
+    if let Some(s) = &report.steps_ms {
+        let _ = writeln!(
+            out,
+            "\none image on one thread, ms: {}decode {}  preprocess {}  infer {}  postprocess {}",
+            if s.read > 0.0 { format!("read {}  ", digits(s.read)) } else { String::new() },
+            digits(s.decode),
+            digits(s.preprocess),
+            digits(s.infer),
+            digits(s.postprocess)
+        );
+    }
     if let Some(cell) = report.services.iter().max_by(|a, b| a.generator_cores.total_cmp(&b.generator_cores))
     {
         let _ = writeln!(
