@@ -138,17 +138,13 @@ impl Config {
     /// Images in shared memory at once, with 0 resolved: for every lane a batch that runs and one that fills, and two
     /// seats a frontend for pictures that are being written or read, for as many frontends as the cores can keep at
     /// work at once; where runs are single pictures, which can have their seat before they are decoded, at least one for each
-    /// decode thread of all frontends, unless the configuration says otherwise of those. Never less than one batch.
-    pub fn seats(&self, lanes: u32, max_batch: u32, frontends: u32) -> u32 {
+    /// of the `decoding` threads of all frontends. Never less than one batch.
+    pub fn seats(&self, lanes: u32, max_batch: u32, frontends: u32, decoding: u32) -> u32 {
         let batch = max_batch.max(1);
         match self.seats {
             0 => {
-                let (cores, frontends) = (cores(), frontends.max(1));
-                let at_work = frontends.min(cores);
-                let beside = match batch {
-                    1 => (cores + at_work).max(frontends.saturating_mul(cores.div_ceil(frontends))),
-                    _ => 2 * at_work,
-                };
+                let at_work = frontends.min(cores());
+                let beside = if batch == 1 { decoding.max(cores() + at_work) } else { 2 * at_work };
                 lanes.max(1).saturating_mul(batch).saturating_mul(2).saturating_add(beside)
             }
             seats => seats.max(batch),

@@ -85,6 +85,16 @@ impl Default for FrontendConfig {
     }
 }
 
+impl FrontendConfig {
+    /// Threads that one of so many frontends decodes with: as configured, or its share of the cores.
+    pub fn decode_threads(&self, cores: usize, frontends: u32) -> usize {
+        match self.decode_threads {
+            0 => cores.div_ceil(frontends.max(1) as usize).max(1),
+            threads => threads as usize,
+        }
+    }
+}
+
 /// `[images]`: what a picture may cost. Checked from its header, before anything is allocated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -11,7 +11,7 @@ use crate::sandbox;
 use crate::server::{self, Connections, Door};
 use crate::service::{Gates, Service};
 use crate::tls::{Tls, TlsError};
-use crate::work::{self, Pool};
+use crate::work::Pool;
 use shm_proto::Owner;
 use shm_proto::arena::{ArenaError, Bells, FrontendArena, Geometry};
 use shm_proto::board::{Board, BoardError, ProcessState};
@@ -172,7 +172,7 @@ impl Frontend {
         let bells = Bells::from_fds(fds);
         let board = Board::open(&boot.board)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = work::threads(config.frontend.decode_threads, cores, boot.frontends);
+        let threads = config.frontend.decode_threads(cores, boot.frontends);
         let gates = Gates {
             inputs: Inputs::new(&config.inputs)?,
             access: Access::new(&config.access)?,

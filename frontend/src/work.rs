@@ -168,13 +168,5 @@ impl Drop for Pool {
     }
 }
 
-/// How many threads a frontend decodes with: as configured, or its share of the cores.
-pub fn threads(configured: u32, cores: usize, frontends: u32) -> usize {
-    match configured {
-        0 => cores.div_ceil(frontends.max(1) as usize).max(1),
-        n => n as usize,
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -335,7 +335,9 @@ impl Driver {
             Action::Tell(child, order) => self.tell(child, order),
             Action::CreateArena { generation, model } => {
                 let frontends = u32::from(self.config.service.procs());
-                let seats = self.config.engine.seats(model.lanes, model.max_batch, frontends);
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                let decoding = self.config.frontend.decode_threads(cores, frontends) as u32 * frontends;
+                let seats = self.config.engine.seats(model.lanes, model.max_batch, frontends, decoding);
                 return Some(match self.arenas.create(generation, seats, frontends, &model, &self.bells) {
                     Ok(geometry) => {
                         tracing::info!(generation, seats = geometry.seats, "arena for {}", model.title);

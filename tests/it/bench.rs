@@ -206,6 +206,9 @@ fn the_floor_and_the_inputs_are_measured() {
         json(&run(&[&alone[..], &["--part", "job", "-d", "300ms", "--rounds", "1", "--json"]].concat()));
     assert!(floor["job"][0].as_f64() > Some(0.0) && floor["session"] == serde_json::json!([]), "{floor:#}");
     assert!(floor.get("steps_ms").is_none(), "{floor:#}");
+    let session = run(&[&alone[..], &["--part", "session", "-d", "300ms", "--rounds", "1"]].concat());
+    let text = String::from_utf8_lossy(&session.stdout).into_owned();
+    assert!(text.contains("session alone") && !text.contains("whole job"), "{}{text}", said(&session));
     let inputs =
         run(&["bench", "inputs", "--model", model, "--image", &picture, "-d", "300ms", "--rounds", "1"]);
     assert!(inputs.status.success(), "{}", said(&inputs));

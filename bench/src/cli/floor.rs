@@ -43,7 +43,7 @@ pub struct FloorArgs {
     /// Leave the services out
     #[arg(long, conflicts_with_all = ["procs", "concurrency", "set"])]
     pub alone: bool,
-    /// Measure this alone, not the steps of the job either
+    /// Measure only this part, and leave out the times of the job's steps
     #[arg(long, value_name = "PART", requires = "alone")]
     pub part: Option<Part>,
     /// How long each measurement lasts

@@ -48,13 +48,15 @@ fn zero_is_resolved_for_the_device() {
 
 #[test]
 fn seats_hold_at_least_one_batch() {
-    let automatic = |max_batch, frontends| Config::default().seats(2, max_batch, frontends);
-    assert_eq!(automatic(1, 1), 2 * 2 + cores() + 1);
-    assert_eq!(automatic(1, cores()), 2 * 2 + cores() + cores());
-    assert_eq!(automatic(1, 1000), 2 * 2 + 1000.max(2 * cores()), "one for each decode thread");
-    assert_eq!(automatic(8, 1), 2 * 2 * 8 + 2, "pictures that are decoded have no seat yet");
-    assert_eq!(Config { seats: 3, ..Config::default() }.seats(2, 8, 4), 8);
-    assert_eq!(Config { seats: 30, ..Config::default() }.seats(2, 8, 4), 30);
+    let automatic =
+        |max_batch, frontends, decoding| Config::default().seats(2, max_batch, frontends, decoding);
+    assert_eq!(automatic(1, 1, 1), 2 * 2 + cores() + 1);
+    assert_eq!(automatic(1, cores(), cores()), 2 * 2 + cores() + cores());
+    let threads = 3 * cores();
+    assert_eq!(automatic(1, threads, threads), 2 * 2 + threads, "one for each decode thread");
+    assert_eq!(automatic(8, 1, threads), 2 * 2 * 8 + 2, "pictures that are decoded have no seat yet");
+    assert_eq!(Config { seats: 3, ..Config::default() }.seats(2, 8, 4, 4), 8);
+    assert_eq!(Config { seats: 30, ..Config::default() }.seats(2, 8, 4, 4), 30);
 }
 
 #[test]

@@ -28,3 +28,13 @@ fn a_value_that_makes_no_sense_is_named() {
         assert!(error.starts_with(key), "{error}");
     }
 }
+
+#[test]
+fn threads_share_the_cores_between_frontends() {
+    for (configured, cores, frontends, expected) in
+        [(0, 8, 1, 8), (0, 8, 3, 3), (0, 2, 4, 1), (0, 1, 64, 1), (5, 2, 2, 5)]
+    {
+        let config = FrontendConfig { decode_threads: configured, ..FrontendConfig::default() };
+        assert_eq!(config.decode_threads(cores, frontends), expected);
+    }
+}

@@ -65,12 +65,3 @@ fn a_job_whose_request_has_gone_is_not_begun() {
     });
     assert!(!*begun.lock().unwrap());
 }
-
-#[test]
-fn threads_share_the_cores_between_frontends() {
-    for (configured, cores, frontends, expected) in
-        [(0, 8, 1, 8), (0, 8, 3, 3), (0, 2, 4, 1), (0, 1, 64, 1), (5, 2, 2, 5)]
-    {
-        assert_eq!(threads(configured, cores, frontends), expected);
-    }
-}
