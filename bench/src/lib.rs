@@ -4,6 +4,7 @@
 //! load     a load generator: closed or open loop, any input, exact percentiles
 //! scale    the experiment: process count × concurrency × input, each cell measured from outside and from the board
 //! floor    the same work in one process without HTTP: what the machine can do at most
+//! beside   a batch and the floor in turns, which makes the one a share of the other
 //! plan     from requests a day to requests a second to machines
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! it never stops a process that it did not start.
 #![deny(unsafe_code)]
 
+mod beside;
 pub mod cli;
 mod error;
 mod files;

@@ -1,6 +1,6 @@
 //! The service that is measured: started from this very executable with a name and a port of its own, and stopped again.
 
-mod guard;
+pub mod guard;
 
 use crate::BenchError;
 use nix::sys::signal::{Signal, kill};

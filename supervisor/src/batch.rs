@@ -26,7 +26,9 @@ const SOME_BAD: u8 = 1;
 
 /// Runs to the end, or until it is told to stop. The exit code says what came of it.
 pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
-    let config = config::load(&args.config.sources()).map_err(Failure::usage)?;
+    let sources = args.config.sources();
+    let config = config::load(&sources).map_err(Failure::usage)?;
+    let has_own_procs = sources.overrides.iter().any(|set| set.key == "service.procs");
     if config.engine.device == engine::Device::Sim {
         return Err(Failure::usage(
             "engine.device: what a modelled accelerator finds is of no worth in a batch",
@@ -74,8 +76,13 @@ pub fn run(args: &BatchArgs) -> Result<u8, Failure> {
         progress.tell(&format!("turns on the cores are as short as ever: {error}"));
     }
     let start = |folders: &[PathBuf]| {
-        let (started, endpoint) =
-            Service::start(&args.config, keys(&config, jobs), folders, progress.clone(), &stop)?;
+        let (started, endpoint) = Service::start(
+            &args.config,
+            keys(&config, jobs, has_own_procs),
+            folders,
+            progress.clone(),
+            &stop,
+        )?;
         *service.borrow_mut() = Some(started);
         Ok(endpoint)
     };

@@ -222,6 +222,40 @@ fn the_floor_and_the_inputs_are_measured() {
 }
 
 #[test]
+fn a_batch_is_measured_beside_the_floor() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = picture(folder.path());
+    let (model, inputs) = (asset("yolov8.onnx"), folder.path().join("in"));
+    std::fs::create_dir(&inputs).expect("room");
+    let (model, inputs) = (model.to_str().expect("UTF-8"), inputs.to_str().expect("UTF-8"));
+    let measure = |words: &[&str]| {
+        run(&[&["bench", "floor", "--batch", "--model", model, "--image", inputs], words].concat())
+    };
+    let fill = |count: usize| {
+        for number in 0..count {
+            std::fs::copy(&picture, format!("{inputs}/{number}.png")).expect("room");
+        }
+    };
+    fill(1);
+    // It is over in its first turn.
+    let short = measure(&["-d", "3s"]);
+    assert!(short.status.code() == Some(2) && said(&short).contains("too few pictures"), "{}", said(&short));
+    let long = measure(&["-d", "4s"]);
+    assert!(long.status.code() == Some(2) && said(&long).contains("--duration"), "{}", said(&long));
+    fill(3000);
+    let floor = json(&measure(&["-d", "50ms", "--json"]));
+    let share = floor["efficiency"].as_f64().expect("a share");
+    assert!(share > 0.0 && floor["whole_efficiency"].as_f64() > Some(0.0), "{floor:#}");
+    let shown = measure(&["-d", "50ms", "--set", "service.procs=2"]);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.contains("start and end included") && text.contains(" ± "), "{}", said(&shown));
+    // A picture without an answer is none that was measured.
+    std::fs::write(format!("{inputs}/bad.png"), b"no picture").expect("room");
+    let bad = measure(&["-d", "50ms"]);
+    assert!(!bad.status.success() && bad.stdout.is_empty(), "{}", said(&bad));
+}
+
+#[test]
 fn the_plan_of_the_report() {
     let output = run(&["plan", "--pv", "1000000", "--qps", "35"]);
     let text = said(&output);

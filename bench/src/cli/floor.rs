@@ -4,6 +4,7 @@ use super::load::pictures;
 use super::scale::key_value;
 use super::{print, tell};
 use crate::BenchError;
+use crate::beside::{self, Beside};
 use crate::floor::{Floor, Part, Steps};
 use crate::load::Input;
 use crate::scale::load_service;
@@ -15,6 +16,9 @@ use shm_proto::units::parse_duration;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How long a measurement lasts that nobody gives another time.
+const DURATION: Duration = Duration::from_secs(5);
 
 /// Which model and pictures, and which services it is the floor of.
 #[derive(Debug, Args)]
@@ -31,6 +35,10 @@ pub struct FloorArgs {
     /// Read the picture's file each time, as a batch does, instead of once into memory
     #[arg(long, requires = "alone")]
     pub from_files: bool,
+    /// Instead of services, a `detectd batch` over these pictures, in turns with the floor, each stopped while the other works; as long
+    /// as the batch takes, with files read each time
+    #[arg(long, conflicts_with_all = ["procs", "concurrency", "alone", "rounds"])]
+    pub batch: bool,
     /// ONNX Runtime's library
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
@@ -46,13 +54,13 @@ pub struct FloorArgs {
     /// Measure only this part, and leave out the times of the job's steps
     #[arg(long, value_name = "PART", requires = "alone")]
     pub part: Option<Part>,
-    /// How long each measurement lasts
-    #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
-    pub duration: Duration,
+    /// How long each measurement lasts; 5s if not given, and 2s for a turn of --batch, which can be 3s at most
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
     /// How often; every other round goes backwards
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub rounds: u32,
-    /// Set any key of the services' configuration
+    /// Set any key of the services' or the batch's configuration
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// As one JSON object
@@ -81,6 +89,32 @@ struct Cell {
     generator_cores: f64,
 }
 
+#[derive(Serialize)]
+struct BatchReport {
+    threads: usize,
+    /// Images a second of each turn.
+    job: Vec<f64>,
+    /// Images a second of the batch once it has started, and of the whole of it.
+    batch: f64,
+    whole: f64,
+    /// Of the whole job's floor: the same two, the first with the standard error over blocks of turns.
+    efficiency: f64,
+    efficiency_error: f64,
+    whole_efficiency: f64,
+}
+
+impl BatchReport {
+    fn new(threads: usize, seen: Beside) -> Self {
+        let Beside { job, batch, whole, shares } = seen;
+        let efficiency = batch / mean(&job);
+        let (count, middle) = (shares.len() as f64, mean(&shares));
+        let squares: f64 = shares.iter().map(|share| (share - middle).powi(2)).sum();
+        let efficiency_error = (squares / (count - 1.0).max(1.0) / count).sqrt();
+        let whole_efficiency = whole / mean(&job);
+        Self { threads, job, batch, whole, efficiency, efficiency_error, whole_efficiency }
+    }
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
@@ -93,7 +127,14 @@ pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
     // Empty: where the engine looks by itself.
     let runtime = args.runtime.clone().unwrap_or_default();
     let pictures = pictures(&args.images, Input::Bytes)?;
-    let floor = Floor::load(&args.model, args.labels.as_deref(), &pictures, args.from_files, &runtime)?;
+    let from_files = args.from_files || args.batch;
+    let floor = Floor::load(&args.model, args.labels.as_deref(), &pictures, from_files, &runtime)?;
+    if args.batch {
+        let turn = args.duration.unwrap_or(beside::TURN);
+        let seen = beside::batch(&floor, turn, &args.images, pictures.len(), &words(args))?;
+        return show(args, &BatchReport::new(floor.threads(), seen), batch_text);
+    }
+    let duration = args.duration.unwrap_or(DURATION);
     let procs: &[u32] = if args.alone { &[] } else { &args.procs };
     let (mut session, mut job) = (Vec::new(), Vec::new());
     let mut services: Vec<Cell> = Vec::new();
@@ -118,49 +159,65 @@ pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
                 tell(&format!("round {}: the floor", round + 1));
                 for (part, rates) in [(Part::Session, &mut session), (Part::Job, &mut job)] {
                     if args.part.is_none_or(|only| only == part) {
-                        rates.push(floor.measure(part, args.duration)?);
+                        rates.push(floor.measure(part, duration)?);
                     }
                 }
                 continue;
             };
             tell(&format!("round {}: {procs} frontends", round + 1));
-            measure_service(args, procs, &pictures, &mut services)?;
+            measure_service(args, duration, procs, &pictures, &mut services)?;
         }
     }
     let whole = mean(&job);
     for cell in &mut services {
         cell.efficiency = mean(&cell.tps) / whole;
     }
-    let steps_ms = args.part.is_none().then(|| floor.steps(args.duration)).transpose()?;
-    let report = Report { threads: floor.threads(), session, job, steps_ms, services };
+    let steps_ms = args.part.is_none().then(|| floor.steps(duration)).transpose()?;
+    show(args, &Report { threads: floor.threads(), session, job, steps_ms, services }, text)
+}
+
+fn show<R: Serialize>(args: &FloorArgs, report: &R, text: impl Fn(&R) -> String) -> Result<(), BenchError> {
     if args.json {
-        print(&(serde_json::to_string_pretty(&report).map_err(BenchError::failed)? + "\n"));
+        print(&(serde_json::to_string_pretty(report).map_err(BenchError::failed)? + "\n"));
     } else {
-        print(&text(&report));
+        print(&text(report));
     }
     Ok(())
 }
 
+/// Keys of the configuration that follow from the other arguments, and those that were set.
+fn keys(args: &FloorArgs) -> impl Iterator<Item = (String, String)> {
+    let files = [("model.labels", &args.labels), ("engine.runtime", &args.runtime)];
+    let named = files
+        .into_iter()
+        .filter_map(|(key, file)| Some((key.to_owned(), file.as_ref()?.display().to_string())));
+    named.chain(args.set.iter().cloned())
+}
+
+/// The batch's command line behind its pictures.
+fn words(args: &FloorArgs) -> Vec<String> {
+    let mut words = vec!["--model".to_owned(), args.model.display().to_string()];
+    for (key, value) in keys(args) {
+        words.extend(["--set".to_owned(), format!("{key}={value}")]);
+    }
+    words
+}
+
 fn measure_service(
     args: &FloorArgs,
+    duration: Duration,
     procs: u32,
     pictures: &[String],
     cells: &mut [Cell],
 ) -> Result<(), BenchError> {
     let mut set = vec![("frontend.rt_target".to_owned(), "0s".to_owned())];
-    if let Some(labels) = &args.labels {
-        set.push(("model.labels".to_owned(), labels.display().to_string()));
-    }
-    if let Some(runtime) = &args.runtime {
-        set.push(("engine.runtime".to_owned(), runtime.display().to_string()));
-    }
-    set.extend(args.set.iter().cloned());
+    set.extend(keys(args));
     let serving = Serving::start(&Settings { config: None, model: Some(args.model.clone()), procs, set })?;
     comparable(serving.document("/stats")?["model"]["device"].as_str().unwrap_or("?"))?;
     for cell in cells.iter_mut().filter(|cell| cell.procs == procs) {
         let name = format!("procs {procs} c {}", cell.concurrency);
         let figures =
-            load_service(&serving, pictures, Input::Bytes, None, cell.concurrency, args.duration, &name)?;
+            load_service(&serving, pictures, Input::Bytes, None, cell.concurrency, duration, &name)?;
         if figures.errors > 0 {
             return Err(BenchError::failed(format!("{name}: {} requests failed", figures.errors)));
         }
@@ -217,6 +274,18 @@ fn text(report: &Report) -> String {
         );
     }
     out
+}
+
+fn batch_text(report: &BatchReport) -> String {
+    let mut table = Table::new(&["what", "images/s", "of the job's floor"]);
+    let mut row = |what: &str, rate: f64, share: String| {
+        table.row(vec![what.to_owned(), format!("{rate:.1}"), share]);
+    };
+    row(&format!("whole job, {} threads", report.threads), mean(&report.job), percent(1.0));
+    let share = format!("{} ± {}", percent(report.efficiency), percent(report.efficiency_error));
+    row("batch", report.batch, share);
+    row("batch, its start and end included", report.whole, percent(report.whole_efficiency));
+    table.text()
 }
 
 #[cfg(test)]

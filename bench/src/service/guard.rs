@@ -1,19 +1,21 @@
-//! A service that was started does not outlive who started it: on SIGTERM, SIGINT and SIGHUP it is told to stop before this
-//! process goes. (A SIGKILL leaves it running; `detectd status` finds it.)
+//! A service or a batch that was started does not outlive who started it: on SIGTERM, SIGINT and SIGHUP it is told to stop before this
+//! process goes, and made to go on where it stands still. (A SIGKILL leaves a service running; `detectd status` finds it.)
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
-use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::{Mutex, Once, PoisonError};
 
-/// The service's process; 0: none. A number and nothing that hangs on it, hence Relaxed.
+/// The child's process; 0: none. A number and nothing that hangs on it, hence Relaxed.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 static WATCHING: Once = Once::new();
+/// Processes that were made to stand still, parents first.
+static STOPPED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// This is the service now.
+/// This is the child now.
 pub fn watch(child: Pid) {
     CHILD.store(child.as_raw(), Relaxed);
     WATCHING.call_once(|| {
@@ -25,6 +27,7 @@ pub fn watch(child: Pid) {
                     // It may have ended meanwhile.
                     let _ = kill(Pid::from_raw(child), Signal::SIGTERM);
                 }
+                go_on();
                 let _ = emulate_default_handler(signal);
             }
         };
@@ -36,4 +39,17 @@ pub fn watch(child: Pid) {
 /// It has ended.
 pub fn forget() {
     CHILD.store(0, Relaxed);
+}
+
+/// These were made to stand still; nobody waits for them before [`go_on`], so their numbers are theirs.
+pub fn stopped(pids: &[Pid]) {
+    *STOPPED.lock().unwrap_or_else(PoisonError::into_inner) = pids.to_vec();
+}
+
+/// Lets them go on, children first, so that who watches them finds them at work.
+pub fn go_on() {
+    for pid in STOPPED.lock().unwrap_or_else(PoisonError::into_inner).drain(..).rev() {
+        // One that was killed meanwhile needs no word.
+        let _ = kill(pid, Signal::SIGCONT);
+    }
 }

@@ -161,8 +161,18 @@ fn is_root(folder: &Path) -> bool {
     is_part && folder.to_str().is_some() && Roots::open(&config).is_ok()
 }
 
-/// The configuration's keys that a batch sets: no hurry, no refusals, one client, nothing for runs that have the machine to themselves.
-pub fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
+/// Cores for one frontend of a batch. All connections are this process's: with few frontends pictures are spread over all decode threads, and
+/// code and tables are in the caches once. More cores bring more pictures than one thread for sockets and answers should have.
+const CORES: usize = 8;
+
+/// How many frontends a batch has, unless its command or environment says.
+fn procs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(CORES)
+}
+
+/// The configuration's keys that a batch sets: no hurry, no refusals, one client, nothing for runs that have the machine to themselves;
+/// and few frontends, where the batch was not given a number.
+pub fn keys(config: &Config, jobs: usize, has_own_procs: bool) -> Vec<(&'static str, String)> {
     let mut keys = vec![
         ("frontend.rt_target", "0s".to_owned()),
         ("frontend.deadline", "10m".to_owned()),
@@ -179,6 +189,10 @@ pub fn keys(config: &Config, jobs: usize) -> Vec<(&'static str, String)> {
         ["access.keys", "access.admin_listen", "tls.certificate", "tls.key"].map(|key| (key, String::new())),
     );
     keys.extend(["access.key_rate", "access.address_rate"].map(|key| (key, "0".to_owned())));
+    // Decode threads that are counted are counted for as many frontends as there are said to be.
+    if !has_own_procs && config.frontend.decode_threads == 0 {
+        keys.push(("service.procs", procs().to_string()));
+    }
     if jobs > 1 && config.engine.idle_threads == 0 {
         // No run has the machine to itself: what serves only such runs would be loaded for nothing.
         keys.push(("engine.idle_threads", "1".to_owned()));

@@ -29,10 +29,26 @@ fn a_batch_has_an_address_of_its_own() {
 #[test]
 fn what_serves_lone_runs_is_loaded_where_there_are_some() {
     let mut config = Config::default();
-    let sets = |config: &Config, jobs| keys(config, jobs).contains(&("engine.idle_threads", "1".to_owned()));
+    let sets =
+        |config: &Config, jobs| keys(config, jobs, false).contains(&("engine.idle_threads", "1".to_owned()));
     assert!(sets(&config, 32) && !sets(&config, 1));
     config.engine.idle_threads = 2;
     assert!(!sets(&config, 32), "who asks for it gets it");
+}
+
+#[test]
+fn frontends_are_few_unless_somebody_says_how_many() {
+    let procs = |config: &Config, has_own| {
+        keys(config, 32, has_own)
+            .into_iter()
+            .find_map(|(key, value)| (key == "service.procs").then_some(value))
+    };
+    let mut config = Config::default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    assert_eq!(procs(&config, false), Some(cores.div_ceil(8).to_string()));
+    assert_eq!(procs(&config, true), None);
+    config.frontend.decode_threads = 3;
+    assert_eq!(procs(&config, false), None, "three for each of as many as were said");
 }
 
 #[test]

@@ -1,0 +1,64 @@
+use super::*;
+
+fn reached(turns: &[(f64, usize)]) -> Vec<Reached> {
+    turns.iter().map(|&(worked, done)| Reached { worked, done }).collect()
+}
+
+#[test]
+fn the_turns_between_start_and_end_are_set_against_the_floor_around_them() {
+    // Slow at the start, and again at the end, of which only the whole batch tells.
+    let turns = reached(&[(1.0, 40), (2.0, 130), (3.0, 230), (3.5, 240)]);
+    let beside = compare(&turns, vec![100.0, 80.0, 120.0]).expect("two turns to measure");
+    assert_eq!((beside.batch, &beside.shares[..]), (95.0, &[0.95][..]));
+    assert!((beside.whole - 240.0 / 3.5).abs() < 1e-9);
+    assert_eq!(beside.job, [100.0, 80.0, 120.0]);
+}
+
+#[test]
+fn every_turn_is_in_one_block() {
+    let turns: Vec<Reached> =
+        (1..=12).map(|k| Reached { worked: f64::from(k), done: 50 * k as usize }).collect();
+    let beside = compare(&turns, vec![100.0; 11]).expect("ten turns to measure");
+    assert_eq!(beside.shares, [0.5, 0.5]);
+}
+
+#[test]
+fn a_batch_without_a_whole_turn_is_not_measured() {
+    let error =
+        compare(&reached(&[(1.0, 40), (1.2, 60)]), vec![100.0]).expect_err("nothing between start and end");
+    assert!(error.to_string().contains("1.2 s"), "{error}");
+    assert!(compare(&reached(&[(0.3, 3)]), vec![]).is_err());
+}
+
+#[test]
+fn a_tree_of_processes_stands_still_and_goes_on() {
+    // A shell, not replaced by its last command, with a child of its own.
+    let mut shell = Command::new("sh").args(["-c", "sleep 60 & wait; :"]).spawn().expect("a shell");
+    let pid = Pid::from_raw(shell.id().cast_signed());
+    let child = std::iter::repeat_with(|| {
+        std::thread::sleep(LOOK);
+        children(pid).first().copied()
+    })
+    .take(2000)
+    .find_map(|child| child)
+    .expect("the shell's child");
+    let state = |pid: Pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).expect("its state")
+    };
+    let stopped = Stopped::tree(shell.id()).expect("they stop");
+    // Signals arrive when the process next would run.
+    let both = |wanted: char| {
+        (0..2000).any(|_| {
+            std::thread::sleep(LOOK);
+            state(pid) == wanted && state(child) == wanted
+        })
+    };
+    assert!(both('T'), "they do not stand still");
+    drop(stopped);
+    assert!(both('S'), "they do not go on");
+    for pid in [child, pid] {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+    let _ = shell.wait();
+}
