@@ -57,7 +57,9 @@ impl Process {
             config,
         };
         let (line, end) = Line::open(boot, fds).map_err(|error| error.to_string())?;
-        let pid = program.start(id, &end, log).map_err(|error| error.to_string())?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let gives_back = role == Role::Frontend && board.frontends() as usize > cores;
+        let pid = program.start(id, &end, log, gives_back).map_err(|error| error.to_string())?;
         Ok(Self { id, pid, line, stage: Stage::Silent, waiting: Vec::new() })
     }
 
