@@ -10,7 +10,7 @@
 //!
 //! `service` starts and stops the service that is measured, `look` reads its board and `/proc`, `files` serves pictures by
 //! address, `table` and `progress` show what comes of it, `cli` is the command line. Nothing here serves anybody: it asks, and
-//! it never stops a process that it did not start.
+//! it never ends a process that it did not start.
 #![deny(unsafe_code)]
 
 mod beside;

@@ -22,8 +22,8 @@ use std::process::{Command, Stdio};
 /// is loaded; its own switch comes too late.
 const NO_TELEMETRY: (&str, &str) = ("ORT_DISABLE_TELEMETRY", "1");
 
-/// Has glibc give the end of its heap back when so much of it is free, as it does until the first large block is freed, instead of twice
-/// that block. It costs page faults: worth it where there are many processes and each does little.
+/// Has glibc give the end of its heap back when so much of it is free, and blocks from 128 KiB on as soon as they are free: it does neither
+/// any more once it has freed larger blocks. That costs page faults with each picture: worth it where processes are many and each does little.
 const GIVING_BACK: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "262144");
 
 /// Starts a command that loads the runtime in its own process anew without telemetry, unless it was. Returns only when
@@ -86,7 +86,7 @@ impl Program {
         self.exe.try_clone()
     }
 
-    /// Starts a child, one that keeps no free memory if it `gives_back`. It gets stdin from `/dev/null`, our stdout and stderr, `end`'s socket as descriptor 3 and nothing else;
+    /// Starts a child, one that keeps little free memory if it `gives_back`. It gets stdin from `/dev/null`, our stdout and stderr, `end`'s socket as descriptor 3 and nothing else;
     /// a process group of its own, so that Ctrl-C in a shell reaches the supervisor only; and SIGKILL when the supervisor dies.
     ///
     /// The thread that calls this must be the one that lives as long as the process: the kernel watches the thread.

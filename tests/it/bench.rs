@@ -249,10 +249,15 @@ fn a_batch_is_measured_beside_the_floor() {
     let shown = measure(&["-d", "50ms", "--set", "service.procs=2"]);
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(text.contains("start and end included") && text.contains(" ± "), "{}", said(&shown));
-    // A picture without an answer is none that was measured.
-    std::fs::write(format!("{inputs}/bad.png"), b"no picture").expect("room");
-    let bad = measure(&["-d", "50ms"]);
-    assert!(!bad.status.success() && bad.stdout.is_empty(), "{}", said(&bad));
+    // What only the batch finds wrong, and what would be no floor of it.
+    let failed = measure(&["-d", "50ms", "--set", "model.sidecar=/nowhere.toml"]);
+    assert!(said(&failed).contains("the batch ended with exit status: 2"), "{}", said(&failed));
+    let simulated = measure(&["-d", "50ms", "--set", "engine.device=sim"]);
+    assert!(
+        simulated.status.code() == Some(2) && said(&simulated).contains("simulated"),
+        "{}",
+        said(&simulated)
+    );
 }
 
 #[test]

@@ -6,28 +6,37 @@ fn reached(turns: &[(f64, usize)]) -> Vec<Reached> {
 
 #[test]
 fn the_turns_between_start_and_end_are_set_against_the_floor_around_them() {
-    // Slow at the start, and again at the end, of which only the whole batch tells.
-    let turns = reached(&[(1.0, 40), (2.0, 130), (3.0, 230), (3.5, 240)]);
-    let beside = compare(&turns, vec![100.0, 80.0, 120.0]).expect("two turns to measure");
+    // It starts for a turn and a half, and has all answers before its last turn is over: of both only the whole batch tells.
+    let turns = reached(&[(1.0, 0), (2.0, 40), (3.0, 130), (4.0, 230), (5.0, 240)]);
+    let whole = Reached { worked: 5.5, done: 240 };
+    let beside = compare(&turns, &[1.0, 100.0, 80.0, 120.0, 1.0], whole).expect("two turns to measure");
     assert_eq!((beside.batch, &beside.shares[..]), (95.0, &[0.95][..]));
-    assert!((beside.whole - 240.0 / 3.5).abs() < 1e-9);
+    assert!((beside.whole - 240.0 / 5.5).abs() < 1e-9);
     assert_eq!(beside.job, [100.0, 80.0, 120.0]);
 }
 
 #[test]
 fn every_turn_is_in_one_block() {
-    let turns: Vec<Reached> =
-        (1..=12).map(|k| Reached { worked: f64::from(k), done: 50 * k as usize }).collect();
-    let beside = compare(&turns, vec![100.0; 11]).expect("ten turns to measure");
-    assert_eq!(beside.shares, [0.5, 0.5]);
+    let shares = |turns: u8| {
+        let reached: Vec<Reached> =
+            (1..=turns).map(|k| Reached { worked: f64::from(k), done: 50 * usize::from(k) }).collect();
+        let job = vec![100.0; reached.len()];
+        compare(&reached, &job, Reached { worked: 100.0, done: 5000 }).expect("turns to measure").shares
+    };
+    assert_eq!(shares(2), [0.5]);
+    assert_eq!(shares(9), [0.5, 0.5]);
+    assert_eq!(shares(12), [0.5, 0.5], "three turns are none of their own");
 }
 
 #[test]
 fn a_batch_without_a_whole_turn_is_not_measured() {
-    let error =
-        compare(&reached(&[(1.0, 40), (1.2, 60)]), vec![100.0]).expect_err("nothing between start and end");
-    assert!(error.to_string().contains("1.2 s"), "{error}");
-    assert!(compare(&reached(&[(0.3, 3)]), vec![]).is_err());
+    for turns in
+        [&[][..], &[(1.0, 40)], &[(1.0, 0), (2.0, 0), (3.0, 40)], &[(1.0, 40), (2.0, 60)], &[(1.0, 60)]]
+    {
+        let job = vec![100.0; turns.len()];
+        let error = compare(&reached(turns), &job, Reached { worked: 3.2, done: 60 }).expect_err("no turn");
+        assert!(error.to_string().contains("3.2 s"), "{error}");
+    }
 }
 
 #[test]
@@ -37,7 +46,7 @@ fn a_tree_of_processes_stands_still_and_goes_on() {
     let pid = Pid::from_raw(shell.id().cast_signed());
     let child = std::iter::repeat_with(|| {
         std::thread::sleep(LOOK);
-        children(pid).first().copied()
+        children(pid).expect("the kernel tells").first().copied()
     })
     .take(2000)
     .find_map(|child| child)

@@ -97,9 +97,10 @@ struct BatchReport {
     /// Images a second of the batch once it has started, and of the whole of it.
     batch: f64,
     whole: f64,
-    /// Of the whole job's floor: the same two, the first with the standard error over blocks of turns.
+    /// Of the whole job's floor: the same two, the first with the standard error over blocks of turns, where there are several.
     efficiency: f64,
-    efficiency_error: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    efficiency_error: Option<f64>,
     whole_efficiency: f64,
 }
 
@@ -109,7 +110,7 @@ impl BatchReport {
         let efficiency = batch / mean(&job);
         let (count, middle) = (shares.len() as f64, mean(&shares));
         let squares: f64 = shares.iter().map(|share| (share - middle).powi(2)).sum();
-        let efficiency_error = (squares / (count - 1.0).max(1.0) / count).sqrt();
+        let efficiency_error = (count > 1.0).then(|| (squares / (count - 1.0) / count).sqrt());
         let whole_efficiency = whole / mean(&job);
         Self { threads, job, batch, whole, efficiency, efficiency_error, whole_efficiency }
     }
@@ -131,7 +132,7 @@ pub fn run(args: &FloorArgs) -> Result<(), BenchError> {
     let floor = Floor::load(&args.model, args.labels.as_deref(), &pictures, from_files, &runtime)?;
     if args.batch {
         let turn = args.duration.unwrap_or(beside::TURN);
-        let seen = beside::batch(&floor, turn, &args.images, pictures.len(), &words(args))?;
+        let seen = beside::batch(&floor, turn, &args.images, &words(args)?)?;
         return show(args, &BatchReport::new(floor.threads(), seen), batch_text);
     }
     let duration = args.duration.unwrap_or(DURATION);
@@ -194,13 +195,16 @@ fn keys(args: &FloorArgs) -> impl Iterator<Item = (String, String)> {
     named.chain(args.set.iter().cloned())
 }
 
-/// The batch's command line behind its pictures.
-fn words(args: &FloorArgs) -> Vec<String> {
+/// The batch's command line behind its pictures. It runs on the CPU, whatever file or environment say.
+fn words(args: &FloorArgs) -> Result<Vec<String>, BenchError> {
     let mut words = vec!["--model".to_owned(), args.model.display().to_string()];
-    for (key, value) in keys(args) {
+    for (key, value) in std::iter::once(("engine.device".to_owned(), "cpu".to_owned())).chain(keys(args)) {
+        if key == "engine.device" {
+            comparable(&value)?;
+        }
         words.extend(["--set".to_owned(), format!("{key}={value}")]);
     }
-    words
+    Ok(words)
 }
 
 fn measure_service(
@@ -282,7 +286,8 @@ fn batch_text(report: &BatchReport) -> String {
         table.row(vec![what.to_owned(), format!("{rate:.1}"), share]);
     };
     row(&format!("whole job, {} threads", report.threads), mean(&report.job), percent(1.0));
-    let share = format!("{} ± {}", percent(report.efficiency), percent(report.efficiency_error));
+    let error = report.efficiency_error.map(|error| format!(" ± {}", percent(error))).unwrap_or_default();
+    let share = percent(report.efficiency) + &error;
     row("batch", report.batch, share);
     row("batch, its start and end included", report.whole, percent(report.whole_efficiency));
     table.text()

@@ -1,5 +1,5 @@
 //! A service or a batch that was started does not outlive who started it: on SIGTERM, SIGINT and SIGHUP it is told to stop before this
-//! process goes, and made to go on where it stands still. (A SIGKILL leaves a service running; `detectd status` finds it.)
+//! process goes, and made to go on where it stands still. (A SIGKILL leaves it running; `detectd status` finds a service.)
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -27,7 +27,9 @@ pub fn watch(child: Pid) {
                     // It may have ended meanwhile.
                     let _ = kill(Pid::from_raw(child), Signal::SIGTERM);
                 }
-                go_on();
+                // Held until this process is gone: nothing else is stopped meanwhile.
+                let mut stopped = STOPPED.lock().unwrap_or_else(PoisonError::into_inner);
+                continue_all(&mut stopped);
                 let _ = emulate_default_handler(signal);
             }
         };
@@ -41,14 +43,25 @@ pub fn forget() {
     CHILD.store(0, Relaxed);
 }
 
-/// These were made to stand still; nobody waits for them before [`go_on`], so their numbers are theirs.
-pub fn stopped(pids: &[Pid]) {
-    *STOPPED.lock().unwrap_or_else(PoisonError::into_inner) = pids.to_vec();
+/// Makes a process stand still until [`go_on`]. Nobody waits for it before, so its number stays its own.
+///
+/// # Errors
+/// The system's.
+pub fn stop(pid: Pid) -> nix::Result<()> {
+    // Both under the lock: who has stopped one must know of it when a signal comes.
+    let mut stopped = STOPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    kill(pid, Signal::SIGSTOP)?;
+    stopped.push(pid);
+    Ok(())
 }
 
-/// Lets them go on, children first, so that who watches them finds them at work.
+/// Lets all of them go on, children first, so that who watches them finds them at work.
 pub fn go_on() {
-    for pid in STOPPED.lock().unwrap_or_else(PoisonError::into_inner).drain(..).rev() {
+    continue_all(&mut STOPPED.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+fn continue_all(stopped: &mut Vec<Pid>) {
+    for pid in stopped.drain(..).rev() {
         // One that was killed meanwhile needs no word.
         let _ = kill(pid, Signal::SIGCONT);
     }

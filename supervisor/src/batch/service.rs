@@ -167,7 +167,8 @@ const CORES: usize = 8;
 
 /// How many frontends a batch has, unless its command or environment says.
 fn procs() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(CORES)
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.div_ceil(CORES).min(usize::from(crate::config::Service::MOST_PROCS))
 }
 
 /// The configuration's keys that a batch sets: no hurry, no refusals, one client, nothing for runs that have the machine to themselves;

@@ -45,7 +45,7 @@ fn frontends_are_few_unless_somebody_says_how_many() {
     };
     let mut config = Config::default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    assert_eq!(procs(&config, false), Some(cores.div_ceil(8).to_string()));
+    assert_eq!(procs(&config, false), Some(cores.div_ceil(8).min(64).to_string()));
     assert_eq!(procs(&config, true), None);
     config.frontend.decode_threads = 3;
     assert_eq!(procs(&config, false), None, "three for each of as many as were said");

@@ -58,6 +58,7 @@ impl Process {
         };
         let (line, end) = Line::open(boot, fds).map_err(|error| error.to_string())?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // What they keep free adds up there, and no core has work for all of them.
         let gives_back = role == Role::Frontend && board.frontends() as usize > cores;
         let pid = program.start(id, &end, log, gives_back).map_err(|error| error.to_string())?;
         Ok(Self { id, pid, line, stage: Stage::Silent, waiting: Vec::new() })
