@@ -1,6 +1,6 @@
 //! A batch beside the floor: the two work in turns on the same cores, each stopped while the other works, so that a machine
-//! that drifts drifts for both. Owns the batch's processes for that time; that they stand still now and then does not count as their time. (The batch itself goes by the clock where it chooses how
-//! many files of a slow model go into one request.)
+//! that drifts drifts for both. Owns the batch's processes for that time; that they stand still now and then does not count
+//! as their time. (The batch itself goes by the clock where it chooses how many files of a slow model go into one request.)
 
 use crate::BenchError;
 use crate::floor::{Floor, Part};
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 pub const TURN: Duration = Duration::from_secs(2);
 /// One turn at most: it may be stopped for that long, and clients that wait for answers see it.
 const LONGEST_TURN: Duration = Duration::from_secs(3);
-/// Nobody is stuck who was made to stand still.
+/// Nobody is stuck who was made to stand still, whatever the configuration says.
 const PATIENCE: [&str; 3] =
     ["service.frontend_silence=10m", "service.engine_silence=10m", "engine.run_timeout=0s"];
 /// How long a batch takes at most to end when it is told to.

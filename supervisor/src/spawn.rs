@@ -86,8 +86,8 @@ impl Program {
         self.exe.try_clone()
     }
 
-    /// Starts a child, one that keeps little free memory if it `gives_back`. It gets stdin from `/dev/null`, our stdout and stderr, `end`'s socket as descriptor 3 and nothing else;
-    /// a process group of its own, so that Ctrl-C in a shell reaches the supervisor only; and SIGKILL when the supervisor dies.
+    /// Starts a child, one that keeps little free memory if it `gives_back`. It gets stdin from `/dev/null`, our stdout and stderr,
+    /// `end`'s socket as descriptor 3 and nothing else; a process group of its own, so that Ctrl-C in a shell reaches the supervisor only; and SIGKILL when the supervisor dies.
     ///
     /// The thread that calls this must be the one that lives as long as the process: the kernel watches the thread.
     ///
